@@ -1,0 +1,24 @@
+"""Robust multi-task gradient boosting, with scikit-learn's interface."""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+__all__ = ["RMTGBClassifier", "RMTGBRegressor", "datasets"]
+
+_HOME = {
+    "RMTGBClassifier": "rmtgb.estimators.classifier",
+    "RMTGBRegressor": "rmtgb.estimators.regressor",
+}
+
+
+def __getattr__(name):
+    """Import what is asked for when it is first asked for."""
+    if name == "datasets":
+        return import_module("rmtgb.datasets")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'rmtgb' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

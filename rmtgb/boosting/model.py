@@ -1,0 +1,156 @@
+"""A fitted model, and its predictions."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import expit
+
+from rmtgb.boosting.stage_2_outlier_partition import Partition
+from rmtgb.boosting.stage_3_task_specific import TaskEnsembles
+from rmtgb.tasks.baseline import Baseline
+from rmtgb.tree.ensemble import Ensemble
+from rmtgb.tree.kernels.traversal import add_task_trees
+
+#: Rows that are predicted at a time: their values stay in the second-level cache.
+BLOCK_ROWS = 4096
+
+PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
+
+
+@dataclass(frozen=True)
+class ThreeStageModel:
+    """What three stages have learned; immutable.
+
+    Attributes
+    ----------
+    baseline : Baseline
+    shared : Ensemble
+    partition : Partition
+    task_specific : TaskEnsembles
+    """
+
+    baseline: Baseline
+    shared: Ensemble
+    partition: Partition
+    task_specific: TaskEnsembles
+
+    @property
+    def n_outputs(self):
+        """Raw predictions per row."""
+        return self.shared.n_outputs
+
+    @cached_property
+    def outlier_weights(self):
+        """Weight w of each task on the outlier side, in (0, 1)."""
+        return expit(self.partition.theta)
+
+    @cached_property
+    def unseen_weight(self):
+        """Weight w of a task that was not seen: the median of the inlier tasks'."""
+        inliers = self.outlier_weights[self.outlier_weights <= 0.5]
+        return float(np.median(inliers)) if inliers.size else 0.0
+
+    def parts(self, X, task_codes, team):
+        """Return the five parts of the raw prediction, already multiplied by their weights.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64 of shape (n, n_features)
+            Values, categories numbered as at fit.
+        task_codes : ndarray of int64 of shape (n,)
+            Task of each row, -1 for a task that was not seen.
+        team : Team
+
+        Returns
+        -------
+        ndarray of float64 of shape (5, n_outputs, n)
+            In the order of ``PARTS``; their sum is the raw prediction.
+        """
+        parts = np.zeros((len(PARTS), self.n_outputs, X.shape[0]))
+        weight = np.append(self.outlier_weights, self.unseen_weight)
+        baseline = np.vstack([self.baseline.tasks, self.baseline.population])
+
+        def predict_block(start):
+            block = slice(start, start + BLOCK_ROWS)
+            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            codes = task_codes[block]
+            out = np.zeros((len(PARTS), self.n_outputs, codes.size))
+            out[0] = baseline[codes].T
+            self.shared.add_to(out[1], values)
+            self.partition.inlier.add_to(out[2], values)
+            self.partition.outlier.add_to(out[3], values)
+            out[2] *= 1.0 - weight[codes]
+            out[3] *= weight[codes]
+            self._add_task_rounds(out[4], values, codes, 0, None)
+            parts[:, :, block] = out
+
+        team.map(predict_block, range(0, X.shape[0], BLOCK_ROWS))
+        return parts
+
+    def raw(self, X, task_codes, team):
+        """Return the raw prediction, shape (n_outputs, n); arguments as for :meth:`parts`."""
+        return self.parts(X, task_codes, team).sum(axis=0)
+
+    def staged_raw(self, X, task_codes):
+        """Yield the raw prediction after each round of each stage.
+
+        A round of stage 3 adds one tree to every task that has that many.
+
+        Parameters
+        ----------
+        X, task_codes
+            As for :meth:`parts`.
+
+        Yields
+        ------
+        ndarray of float64 of shape (n_outputs, n)
+            A new array each time.
+        """
+        values = np.ascontiguousarray(X, dtype=np.float64)
+        weight = np.append(self.outlier_weights, self.unseen_weight)[task_codes]
+        raw = np.vstack([self.baseline.tasks, self.baseline.population])[task_codes].T.copy()
+        for r in range(self.shared.n_rounds):
+            self.shared.add_to(raw, values, r, r + 1)
+            yield raw.copy()
+        for r in range(self.partition.inlier.n_rounds):
+            for side, share in ((self.partition.inlier, 1.0 - weight),
+                                (self.partition.outlier, weight)):
+                step = np.zeros_like(raw)
+                side.add_to(step, values, r, r + 1)
+                raw += share * step
+            yield raw.copy()
+        for r in range(int(self.task_specific.n_rounds.max(initial=0))):
+            self._add_task_rounds(raw, values, task_codes, r, r + 1)
+            yield raw.copy()
+
+    def _add_task_rounds(self, prediction, X, task_codes, first_round, stop_round):
+        starts, n_outputs = self.task_specific.starts, self.n_outputs
+        if starts[-1] == 0:
+            return
+        stop = starts[1:]
+        if stop_round is not None:
+            stop = np.minimum(stop, starts[:-1] + stop_round * n_outputs)
+        first = np.minimum(starts[:-1] + first_round * n_outputs, stop)
+        add_task_trees(
+            X, task_codes, *self.task_specific.trees.arrays, first, stop, n_outputs, prediction
+        )
+
+    def gains(self, n_features):
+        """Return the gain of each feature by ensemble: shape (4, n_features)."""
+        ensembles = (
+            self.shared, self.partition.inlier, self.partition.outlier, self.task_specific.trees
+        )
+        return np.array([ensemble.gains(n_features) for ensemble in ensembles])
+
+    def task_gains(self, n_features):
+        """Return the gain of each feature in each task's own trees: (n_tasks, n_features)."""
+        trees, n_tasks = self.task_specific.trees, self.partition.theta.size
+        task_of_tree = np.repeat(np.arange(n_tasks), np.diff(self.task_specific.starts))
+        task_of_node = np.repeat(task_of_tree, np.diff(trees.tree_starts))
+        inner = trees.nodes["feature"] >= 0
+        position = task_of_node[inner] * n_features + trees.nodes["feature"][inner]
+        gains = np.bincount(
+            position, weights=trees.nodes["gain"][inner], minlength=n_tasks * n_features
+        )
+        return gains.reshape(n_tasks, n_features)

@@ -1,0 +1,190 @@
+"""Stage 3: an ensemble of its own for every task."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmtgb._team import Team
+from rmtgb.boosting.task_rounds import (
+    TASK_BINS,
+    TaskBuffers,
+    TaskData,
+    TaskLimits,
+    TaskTrees,
+    boost_tasks,
+    compact_trees,
+)
+from rmtgb.tree.dtypes import CODE, SET_WORDS, TREE_NODE
+from rmtgb.tree.ensemble import Ensemble
+from rmtgb.tree.workspace import make_workspace, n_words_for
+
+#: Codes (rows times features) of a task from which a whole team works on it together.
+TEAM_TASK_CODES = 2**20
+
+
+@dataclass(frozen=True)
+class TaskEnsembles:
+    """The ensembles of all tasks, one after another.
+
+    Attributes
+    ----------
+    trees : Ensemble
+        All trees; those of task t are ``range(starts[t], starts[t + 1])``.
+    starts : ndarray of int64 of shape (n_tasks + 1,)
+    """
+
+    trees: Ensemble
+    starts: np.ndarray
+
+    @property
+    def n_rounds(self):
+        """Rounds of each task, shape (n_tasks,)."""
+        return np.diff(self.starts) // self.trees.n_outputs
+
+
+class TaskStage:
+    """Stage 3: after stage 2 tasks no longer interact, so each runs all of its rounds alone.
+
+    Small tasks are given out to the members of the team one by one, the largest first;
+    large ones are worked on by all members together. Neither changes a bit.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    data : BoostData
+        Its raw prediction is added to.
+    settings : StageSettings
+    rng : numpy.random.Generator
+    team : Team
+    patience : int
+        Rounds without improvement on a task's validation rows after which it ends.
+    tolerance : float
+        Relative improvement that counts.
+
+    Attributes
+    ----------
+    validation_loss : ndarray of float64 of shape (n_tasks, n_iter_task + 1)
+        Weighted sum of the loss over a task's validation rows before each round, and
+        after the last one; infinite where a task has ended. No columns without
+        validation rows.
+    """
+
+    def __init__(self, training, data, settings, rng, team, patience=1, tolerance=0.0):
+        self._training, self._data, self._team = training, data, team
+        self._settings = settings.task_trees
+        self._n_rounds = settings.n_iter_task
+        self._limits = TaskLimits(settings.n_iter_task, patience, tolerance)
+        self._seed = np.uint64(rng.integers(2**63))
+        self._n_words = n_words_for(training.constant_hessian, training.y.size)
+        self._trees = self._allocate_trees()
+        if self._n_rounds:
+            self._boost()
+
+    @property
+    def validation_loss(self):
+        """See the class."""
+        return self._trees.validation_loss
+
+    def _allocate_trees(self):
+        training, n_outputs = self._training, self._training.loss.n_outputs
+        task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
+        n_leaves = np.array([self._settings.n_leaves(w) for w in task_weight], dtype=np.int64)
+        per_task = self._n_rounds * n_outputs * np.stack(
+            [2 * n_leaves - 1, np.maximum(1, n_leaves - 1)]
+        )
+        ends = np.cumsum(per_task, axis=1)
+        n_losses = self._n_rounds + 1 if training.validation_weight.size else 0
+        return TaskTrees(
+            nodes=np.empty(ends[0, -1], TREE_NODE),
+            sets=np.empty((ends[1, -1], SET_WORDS), np.uint64),
+            node_starts=ends[0] - per_task[0],
+            set_starts=ends[1] - per_task[1],
+            n_leaves=n_leaves,
+            sizes=np.zeros((training.n_tasks, self._n_rounds * n_outputs, 2), np.int32),
+            n_rounds=np.zeros(training.n_tasks, np.int64),
+            validation_loss=np.full((training.n_tasks, n_losses), np.inf),
+        )
+
+    def _boost(self):
+        n_rows = np.diff(self._training.offsets)
+        by_size = np.argsort(-n_rows, kind="stable")
+        large = n_rows[by_size] * self._training.n_features >= TEAM_TASK_CODES
+        if self._team.n_members == 1:
+            large[:] = False
+        if large.any():
+            self._boost_some(by_size[large], self._team)
+        if not large.all():
+            self._boost_some(by_size[~large], Team(1))
+
+    def _boost_some(self, tasks, team):
+        """Boost some tasks by a given team, several teams of one sharing them."""
+        queue = np.zeros(1, np.int64)
+        task_data = TaskData(self._data, self._training.offsets, self._training.validation_weight)
+        n_rows = int(np.diff(self._training.offsets)[tasks].max())
+        n_leaves = int(self._trees.n_leaves[tasks].max())
+        n_features = self._training.n_features
+        params = self._settings.growth_params(n_features, n_leaves)
+        n_codes = self._largest_missing_code() + 1
+
+        def work(member, n_members, workspace, buffers):
+            boost_tasks(
+                member, n_members, queue, tasks, self._seed, task_data, self._limits,
+                self._n_words, params, np.ones(1), workspace, buffers, self._trees,
+            )
+
+        def make_room(team):
+            room = make_workspace(n_rows, n_features, n_codes, self._n_words, n_leaves, team)
+            return room, self._make_buffers(n_rows, team)
+
+        if team.n_members > 1:
+            team.run(work, *make_room(team))
+        else:
+            self._team.run(lambda *_: work(0, 1, *make_room(Team(1))))
+
+    def _largest_missing_code(self):
+        binned = self._training.binned
+        limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, TASK_BINS))
+        return int(limits.max(initial=1))
+
+    def _make_buffers(self, n_rows, team):
+        n_outputs, n_features = self._training.loss.n_outputs, self._training.n_features
+        return TaskBuffers(
+            row_codes=np.empty(n_rows * n_features, CODE),
+            column_codes=np.empty(n_rows * n_features, CODE),
+            raw=np.empty(n_outputs * n_rows),
+            gradient=np.empty(n_outputs * n_rows),
+            hessian=np.empty(n_outputs * n_rows),
+            scratch=np.empty(4 * n_rows if self._training.loss.leaf_quantile else 0),
+            no_task=np.zeros(n_rows, np.int32),
+            table=np.empty((n_features, 256), np.uint8),
+            bin_weight=np.empty((team.n_members, 256)),
+            n_bins=np.empty(n_features, np.int32),
+            thresholds=np.empty((n_features, 257)),
+        )
+
+    def ensembles(self, n_rounds=None):
+        """Return the trees of all tasks.
+
+        Parameters
+        ----------
+        n_rounds : ndarray of int64 of shape (n_tasks,), optional
+            Rounds to keep of each task; all by default.
+
+        Returns
+        -------
+        TaskEnsembles
+        """
+        trees, n_outputs = self._trees, self._training.loss.n_outputs
+        n_rounds = trees.n_rounds if n_rounds is None else np.minimum(n_rounds, trees.n_rounds)
+        starts = np.concatenate([[0], np.cumsum(n_rounds * n_outputs)]).astype(np.int64)
+        kept = np.arange(trees.sizes.shape[1]) < (n_rounds * n_outputs)[:, None]
+        n_nodes, n_sets = trees.sizes[kept].sum(axis=0, dtype=np.int64)
+        ensemble = Ensemble(
+            np.empty(n_nodes, TREE_NODE),
+            np.empty((n_sets, SET_WORDS), np.uint64),
+            np.zeros(starts[-1] + 1, np.int64),
+            np.zeros(starts[-1] + 1, np.int64),
+            n_outputs,
+        )
+        compact_trees(np.arange(n_rounds.size), n_rounds, n_outputs, trees, *ensemble.arrays)
+        return TaskEnsembles(ensemble, starts)

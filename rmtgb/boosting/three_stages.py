@@ -1,0 +1,42 @@
+"""The algorithm: read this first.
+
+    F(x, t) = b_t + S(x) + (1 - w_t) I(x) + w_t O(x) + K_t(x)
+"""
+
+from rmtgb.boosting.model import ThreeStageModel
+from rmtgb.boosting.stage_1_shared import boost_shared
+from rmtgb.boosting.stage_2_outlier_partition import boost_partition
+from rmtgb.boosting.stage_3_task_specific import TaskStage
+
+
+def fit_three_stages(training, baseline, settings, rng, team, monitor, task_rounds=None):
+    """Fit the stages one after another, each to what the former have left.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    baseline : Baseline
+        b, the raw predictions before the first stage.
+    settings : StageSettings
+    rng : numpy.random.Generator
+        Spawned once per stage, so that the length of one does not change the next.
+    team : Team
+    monitor : Monitor
+        Told of every round.
+    task_rounds : ndarray of int64 of shape (n_tasks,), optional
+        Rounds of stage 3 to keep of each task; all by default.
+
+    Returns
+    -------
+    ThreeStageModel
+    """
+    rng_shared, rng_partition, rng_task = rng.spawn(3)
+    data = training.boost_data()
+    with monitor.stage("shared", settings.n_iter_shared, data) as after_round:
+        shared = boost_shared(training, data, settings, rng_shared, team, after_round)
+    with monitor.stage("partition", settings.n_iter_partition, data) as after_round:
+        partition = boost_partition(training, data, settings, rng_partition, team, after_round)
+    with monitor.stage("task", 1, data) as after_round:
+        task_specific = TaskStage(training, data, settings, rng_task, team).ensembles(task_rounds)
+        after_round()
+    return ThreeStageModel(baseline, shared, partition, task_specific)

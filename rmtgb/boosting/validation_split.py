@@ -1,0 +1,67 @@
+"""Setting aside validation rows, by what a row contains and not by where it stands."""
+
+import numpy as np
+
+from rmtgb._jit import kernel
+from rmtgb.tree.kernels.random import mix
+
+_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def hash_rows(row_codes, y_bits, seed, hashes):
+    """Write a hash of each row's bin codes and target.
+
+    Parameters
+    ----------
+    row_codes : ndarray of uint8 of shape (n_rows, n_features)
+    y_bits : ndarray of int64 of shape (n_rows,)
+    seed : uint64
+    hashes : ndarray of uint64 of shape (n_rows,)
+        OUT.
+    """
+    for i in range(hashes.size):
+        state = mix(seed, y_bits[i])
+        for feature in range(row_codes.shape[1]):
+            state = mix(state, np.int64(row_codes[i, feature]))
+        hashes[i] = state
+
+
+def split_by_content(training, fraction, rng):
+    """Choose a fraction of every task's rows.
+
+    Rows that are equal stay on the same side: a copy of a training row would make a
+    validation row worthless, and an integer weight stays the same as repetition. A
+    task keeps at least one row for training, and gives none if it has but one.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    fraction : float
+        In (0, 1), of each task's weight, rounded by chance.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of bool of shape (n_rows,)
+        The validation rows.
+    """
+    hashes = np.empty(training.y.size, np.uint64)
+    y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
+    seed = np.uint64(rng.integers(2**63))
+    hash_rows(training.binned.row_codes, y_bits, seed, hashes)
+    order = np.lexsort((hashes, training.task_codes))
+    weight, task = training.weight[order], training.task_codes[order]
+    first_of_task = training.offsets[:-1]
+    before = np.cumsum(weight) - weight  # weight of the task's rows with smaller hashes
+    before -= before[first_of_task][task]
+    task_weight = np.add.reduceat(training.weight, first_of_task)
+    chance = np.minimum.reduceat(hashes, first_of_task) * _SCRAMBLE  # not the task's number
+    target = np.floor(task_weight * fraction + (chance >> np.uint64(11)) * 2.0**-53)
+    target = np.minimum(target, np.maximum(task_weight - 1.0, 0.0))
+    new_value = np.r_[True, (hashes[order][1:] != hashes[order][:-1]) | (task[1:] != task[:-1])]
+    first_of_value = np.maximum.accumulate(np.where(new_value, np.arange(new_value.size), 0))
+    held_out = np.empty(training.y.size, dtype=bool)
+    held_out[order] = before[first_of_value] < target[task]
+    every_row = np.add.reduceat(held_out, first_of_task) == np.diff(training.offsets)
+    return held_out & ~every_row[training.task_codes]

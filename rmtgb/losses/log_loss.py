@@ -1,0 +1,243 @@
+"""Log loss of classes: one raw score for two classes, one per class for more.
+
+The two-class functions take the log-odds of class 1. The functions for more classes
+work on one row of a (K, n) array, so that the softmax of a row is computed once.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtgb._jit import inner
+
+#: Smallest share of a class whose logarithm is used as a raw prediction.
+SMALLEST_SHARE = float(np.finfo(np.float64).eps)
+
+
+@inner
+def value(y: float, raw: float, parameter: float) -> float:
+    """Negative log-likelihood of one of two classes.
+
+    Parameters
+    ----------
+    y : float
+        Class, 0 or 1.
+    raw : float
+        Log-odds of class 1.
+    parameter : float
+        Not read.
+
+    Returns
+    -------
+    float
+        ``log(1 + exp(raw)) - y * raw`` in nats, computed as ``log(1 + exp(z))`` with z
+        the log-odds of the other class: the difference would lose all digits where
+        the prediction is right and certain.
+    """
+    against = -raw if y > 0.5 else raw
+    return max(against, 0.0) + math.log1p(math.exp(-abs(raw)))
+
+
+@inner
+def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, float]:
+    """First and second derivative with respect to the raw prediction.
+
+    Parameters
+    ----------
+    y : float
+        Class, 0 or 1.
+    raw : float
+        Log-odds of class 1.
+    parameter : float
+        Not read.
+
+    Returns
+    -------
+    gradient, hessian : float
+        ``p - y`` and ``p (1 - p)`` with p the probability of class 1. The hessian is 0
+        beyond ``|raw|`` = 745, where the exponential underflows.
+    """
+    # Both probabilities come from exp(-|raw|), so the smaller one keeps its digits.
+    tail = math.exp(-abs(raw))
+    larger = 1.0 / (1.0 + tail)
+    smaller = tail / (1.0 + tail)
+    probability_1, probability_0 = (larger, smaller) if raw > 0.0 else (smaller, larger)
+    gradient = -probability_0 if y > 0.5 else probability_1
+    return gradient, larger * smaller
+
+
+@inner
+def multiclass_value(row: int, y: float, raw: NDArray[np.float64]) -> float:
+    """Negative log-likelihood of the class of one row.
+
+    Parameters
+    ----------
+    row : int
+        Column of ``raw``.
+    y : float
+        Class, 0, ..., K - 1.
+    raw : ndarray of float64 of shape (K, n)
+        Raw predictions; the softmax of a column gives its probabilities.
+
+    Returns
+    -------
+    float
+        ``log(sum_k exp(raw_k)) - raw_y`` in nats.
+    """
+    largest = raw[0, row]
+    for k in range(1, raw.shape[0]):
+        largest = max(largest, raw[k, row])
+    total = 0.0
+    for k in range(raw.shape[0]):
+        total += math.exp(raw[k, row] - largest)
+    return (largest - raw[int(y), row]) + math.log(total)
+
+
+@inner
+def multiclass_gradient_hessian(
+    row: int,
+    y: float,
+    weight: float,
+    raw: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    hessian: NDArray[np.float64],
+) -> None:
+    """Write the weighted derivatives of one row with respect to its K raw predictions.
+
+    The hessian is the diagonal ``p_k (1 - p_k)`` of the full K x K matrix, as in
+    scikit-learn; every class grows its own tree. The diagonal alone does not majorise
+    the loss, ``2 p_k (1 - p_k)`` would (XGBoost uses it) at half the step length:
+    shrinkage by the learning rate does that already.
+
+    Parameters
+    ----------
+    row : int
+        Column of the arrays.
+    y : float
+        Class, 0, ..., K - 1.
+    weight : float
+        Weight of the row.
+    raw : ndarray of float64 of shape (K, n)
+        Raw predictions.
+    gradient, hessian : ndarray of float64 of shape (K, n)
+        OUT, column ``row``: ``p_k - (y == k)`` and ``p_k (1 - p_k)`` times the weight.
+    """
+    n_classes = raw.shape[0]
+    largest = raw[0, row]
+    for k in range(1, n_classes):
+        largest = max(largest, raw[k, row])
+    total = 0.0
+    for k in range(n_classes):
+        # The result's own place holds the exponential until the sum is known, which
+        # saves an allocation per row.
+        exponential = math.exp(raw[k, row] - largest)
+        gradient[k, row] = exponential
+        total += exponential
+    label = int(y)
+    for k in range(n_classes):
+        probability = gradient[k, row] / total
+        hessian[k, row] = weight * (probability * (1.0 - probability))
+        gradient[k, row] = weight * (probability - (1.0 if k == label else 0.0))
+
+
+def class_shares(
+    y: NDArray[np.float64], sample_weight: NDArray[np.float64], n_classes: int
+) -> NDArray[np.float64]:
+    """Weighted share of each class, none of them zero.
+
+    Parameters
+    ----------
+    y, sample_weight : ndarray of float64 of shape (n,)
+        Classes 0, ..., n_classes - 1, and weights with a positive sum.
+    n_classes : int
+        Number K of classes.
+
+    Returns
+    -------
+    ndarray of float64 of shape (K,)
+        Shares, at least ``SMALLEST_SHARE``: a class may have no weight.
+    """
+    weights = np.bincount(y.astype(np.intp), weights=sample_weight, minlength=n_classes)
+    shares: NDArray[np.float64] = np.maximum(weights / weights.sum(), SMALLEST_SHARE)
+    return shares
+
+
+def intercept(
+    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
+) -> float:
+    """Best constant raw prediction for two classes: the log-odds of their shares.
+
+    Parameters
+    ----------
+    y, sample_weight : ndarray of float64 of shape (n,)
+        Classes 0 and 1, and weights with a positive sum.
+    parameter : float
+        Not read.
+
+    Returns
+    -------
+    float
+        Log-odds of class 1, within 36.1 of zero.
+    """
+    share_0, share_1 = class_shares(y, sample_weight, 2)
+    return math.log(share_1) - math.log(share_0)
+
+
+def multiclass_intercept(
+    y: NDArray[np.float64], sample_weight: NDArray[np.float64], n_classes: int
+) -> NDArray[np.float64]:
+    """Best constant raw predictions for more than two classes.
+
+    Parameters
+    ----------
+    y, sample_weight : ndarray of float64 of shape (n,)
+        Classes 0, ..., n_classes - 1, and weights with a positive sum.
+    n_classes : int
+        Number K of classes.
+
+    Returns
+    -------
+    ndarray of float64 of shape (K,)
+        Logarithms of the shares minus their mean. A softmax fixes its arguments only up
+        to a constant; summing to zero treats all classes alike.
+    """
+    logarithms = np.log(class_shares(y, sample_weight, n_classes))
+    centred: NDArray[np.float64] = logarithms - logarithms.mean()
+    return centred
+
+
+def inverse_link(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of class 1.
+
+    Parameters
+    ----------
+    raw : ndarray of float64
+        Log-odds of class 1.
+
+    Returns
+    -------
+    ndarray of float64, same shape
+        ``1 / (1 + exp(-raw))``.
+    """
+    tail = np.exp(-np.abs(raw))
+    probabilities: NDArray[np.float64] = np.where(raw > 0, 1.0, tail) / (1.0 + tail)
+    return probabilities
+
+
+def multiclass_inverse_link(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of all classes.
+
+    Parameters
+    ----------
+    raw : ndarray of float64 of shape (K, n)
+        Raw predictions.
+
+    Returns
+    -------
+    ndarray of float64 of shape (K, n)
+        Softmax over the first axis.
+    """
+    exponentials = np.exp(raw - raw.max(axis=0))
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=0)
+    return probabilities

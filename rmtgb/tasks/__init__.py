@@ -1,0 +1,17 @@
+"""Tasks: which row belongs to which, and what the model keeps per task.
+
+column splits the task column off X, encoder maps labels to codes, index groups rows by task,
+baseline and outlier_gate hold the parameters that each task has of its own.
+"""
+
+from rmtgb.tasks.column import split_task_column
+from rmtgb.tasks.encoder import TaskEncoder, as_label_array, describe_unseen
+from rmtgb.tasks.index import TaskIndex
+
+__all__ = [
+    "TaskEncoder",
+    "TaskIndex",
+    "as_label_array",
+    "describe_unseen",
+    "split_task_column",
+]

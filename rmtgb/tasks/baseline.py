@@ -1,0 +1,149 @@
+"""Where each task starts: an offset shrunken towards the mean of all tasks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Newton iterations for the offsets of losses that are not quadratic.
+MAX_ITERATIONS = 20
+
+#: Largest Newton step of an offset, in raw predictions; a task with one class would run away.
+MAX_STEP = 4.0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Raw predictions before the first stage.
+
+    Attributes
+    ----------
+    tasks : ndarray of float64 of shape (n_tasks, n_outputs)
+        Of each task.
+    population : ndarray of float64 of shape (n_outputs,)
+        Of a task that was not seen.
+    """
+
+    tasks: np.ndarray
+    population: np.ndarray
+
+
+def fit_baseline(kind, loss, y, weight, offsets):
+    """Choose the offsets of all tasks.
+
+    Parameters
+    ----------
+    kind : {"shrunken", "global", "zero"}
+        Empirical-Bayes offsets; the best constant for all rows; or zero.
+    loss : Loss
+    y, weight : ndarray of float64 of shape (n,)
+        Targets and weights, the rows of a task next to each other.
+    offsets : ndarray of int64 of shape (n_tasks + 1,)
+        Where the rows of each task start.
+
+    Returns
+    -------
+    Baseline
+
+    References
+    ----------
+    DerSimonian, Laird, "Meta-analysis in clinical trials", 1986, for the variance between
+    tasks; Robinson, "That BLUP is a good thing", 1991, for the shrinkage.
+    """
+    n_tasks = offsets.size - 1
+    if kind == "zero":
+        return Baseline(np.zeros((n_tasks, loss.n_outputs)), np.zeros(loss.n_outputs))
+    intercept = loss.fit_intercept(y, weight)
+    if kind == "global" or n_tasks == 1:
+        return Baseline(np.tile(intercept, (n_tasks, 1)), intercept)
+    if loss.leaf_quantile is not None:
+        return _quantile_baseline(loss, y, weight, offsets, intercept)
+    return _newton_baseline(loss, y, weight, offsets, intercept)
+
+
+def _newton_baseline(loss, y, weight, offsets, intercept):
+    """Shrink offsets by penalised maximum likelihood."""
+    task_codes = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+
+    def sums_at(tasks):
+        raw = np.ascontiguousarray(tasks[task_codes].T)
+        gradient, hessian = loss.gradients(y, raw, weight)
+        return _task_sums(gradient, offsets).T, _task_sums(hessian, offsets).T, gradient
+
+    n_tasks = offsets.size - 1
+    tasks = np.tile(intercept, (n_tasks, 1))
+    slope, information, gradient = sums_at(tasks)
+    steps = np.clip(_ratio(-slope, information), -MAX_STEP, MAX_STEP)
+    noise = _noise(loss, weight, offsets, gradient, steps, information)
+    variance, centre = _between_tasks(steps, information, noise)
+    population = intercept + centre
+    pull = np.divide(noise, variance, out=np.full_like(noise, np.inf), where=variance > 0)
+    if not np.isfinite(pull).any():
+        return Baseline(np.tile(population, (n_tasks, 1)), population)
+    tasks = np.tile(population, (n_tasks, 1))
+    movable = np.isfinite(pull)
+    pull = np.where(movable, pull, 0.0)
+    for _ in range(MAX_ITERATIONS):
+        slope, information, _ = sums_at(tasks)
+        step = _ratio(slope + pull * (tasks - population), information + pull)
+        step = np.where(movable, np.clip(step, -MAX_STEP, MAX_STEP), 0.0)
+        tasks = tasks - step
+        if np.all(np.abs(step) <= 1e-9 * (1e-300 + np.abs(tasks).max())):
+            break
+    return Baseline(tasks, population)
+
+
+def _quantile_baseline(loss, y, weight, offsets, intercept):
+    """Shrink the quantiles of the tasks; their variance is that of a sample quantile."""
+    level = loss.leaf_quantile
+    quantiles = np.array([
+        loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept
+        for a, b in zip(offsets[:-1], offsets[1:], strict=True)
+    ])
+    information = np.add.reduceat(weight, offsets[:-1])[:, None]
+    residual = np.sort((y - np.repeat(quantiles[:, 0], np.diff(offsets)))[weight > 0])
+    width = min(0.1, level / 2, (1 - level) / 2)
+    low, high = np.quantile(residual, [level - width, level + width])
+    sparsity = (high - low) / (2 * width)  # 1 / density of the residuals at the quantile
+    noise = np.array([level * (1 - level) * sparsity**2])
+    variance, centre = _between_tasks(quantiles - intercept, information, noise)
+    population = intercept + centre
+    kept = _ratio(information * variance, information * variance + noise)
+    return Baseline(population + kept * (quantiles - population), population)
+
+
+def _noise(loss, weight, offsets, gradient, steps, information):
+    """Return the variance of a gradient in units of its hessian, shape (n_outputs,).
+
+    It is one for likelihoods; a scale is estimated within tasks where the loss has one.
+    """
+    if loss.name in ("log_loss", "poisson"):
+        return np.ones(loss.n_outputs)
+    squares = np.where(weight > 0, gradient**2 / np.maximum(weight, 1e-300), 0.0).sum(axis=1)
+    between = (steps**2 * information).sum(axis=0)
+    used = np.add.reduceat(weight, offsets[:-1]) > 0
+    freedom = max(1.0, weight.sum() - np.count_nonzero(used))
+    return np.maximum(squares - between, 0.0) / freedom
+
+
+def _between_tasks(steps, information, noise):
+    """Return variance and mean of the offsets of tasks (DerSimonian and Laird's estimates)."""
+    total = information.sum(axis=0)
+    mean = (information * steps).sum(axis=0) / total
+    excess = (information * (steps - mean) ** 2).sum(axis=0) - noise * (len(steps) - 1)
+    variance = np.maximum(excess, 0.0) / np.maximum(
+        total - (information**2).sum(axis=0) / total, 1e-300
+    )
+    weight = _ratio(information, information * variance + noise)
+    weight_sum = weight.sum(axis=0)
+    return variance, np.where(weight_sum > 0, (weight * steps).sum(axis=0) / weight_sum, mean)
+
+
+def _task_sums(values, offsets):
+    return np.add.reduceat(values, offsets[:-1], axis=1)
+
+
+def _ratio(numerator, denominator):
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    return np.divide(
+        numerator, denominator, out=np.zeros_like(numerator, dtype=float), where=denominator > 0
+    )

@@ -1,0 +1,199 @@
+"""The outlier gate: a weight per task that divides it between the two sides of stage 2."""
+
+import numpy as np
+from scipy.special import expit
+
+from rmtgb._jit import inner, kernel
+from rmtgb._team import share
+
+#: Logit of the outlier weight of a task before there is evidence: a weight of 0.12.
+START = 2.0
+
+#: Quantile groups in which a task's residuals are compared with the other tasks'.
+PROFILE_GROUPS = 8
+
+#: Robust standard deviations by which a task must differ from the others to start as outlier.
+START_THRESHOLD = 4.0
+
+#: Largest step of theta in one round, and largest theta.
+MAX_STEP = 0.5
+MAX_THETA = 6.0
+
+
+class OutlierGate:
+    """theta, its start, its Newton step, and the sign convention.
+
+    The weight of a task is ``w = sigmoid(theta)``. Theta minimises the training loss plus
+    ``partition_regularization * kappa / 2 * (theta - start)^2``, where kappa is the mean over
+    tasks of the curvature that theta can have: rescaling the target, or repeating every
+    row, changes loss and penalty alike and so no weight.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    data : BoostData
+        With gradients at the start of stage 2; always read where they are.
+    regularization : float
+        Strength of the penalty, >= 0.
+    team : Team
+
+    Attributes
+    ----------
+    theta : ndarray of float64 of shape (n_tasks,)
+    """
+
+    def __init__(self, training, data, regularization, team):
+        self._training, self._data, self._team = training, data, team
+        self._regularization = regularization
+        self._start = START * np.where(self._standing_out(), 1.0, -1.0)
+        self.theta = self._start.copy()
+
+    @property
+    def weights(self):
+        """Outlier weights, in (0, 1), shape (n_tasks,)."""
+        return expit(self.theta)
+
+    def step(self, inlier, outlier):
+        """Take one damped Newton step of theta at the gradients in ``data``.
+
+        Parameters
+        ----------
+        inlier, outlier : ndarray of float64 of shape (n_outputs, n_rows)
+            Predictions of the two sides.
+        """
+        slope, curvature = np.zeros(self.theta.size), np.zeros(self.theta.size)
+        self._team.run(
+            sum_by_task, self._training.offsets, self._data.gradient, self._data.hessian, inlier,
+            outlier, slope, curvature,
+        )
+        spread = self.weights * (1.0 - self.weights)
+        kappa = self._regularization * curvature.mean() / 16.0
+        slope = spread * slope + kappa * (self.theta - self._start)
+        curvature = spread**2 * curvature + kappa
+        step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0)
+        theta = self.theta - np.clip(step, -MAX_STEP, MAX_STEP)
+        self.theta = np.clip(theta, -MAX_THETA, MAX_THETA)
+
+    def combine(self, offset, inlier, outlier, raw):
+        """Write ``offset + (1 - w) I + w O`` to ``raw``, all of shape (n_outputs, n_rows)."""
+        self._team.run(combine, self._training.task_codes, self.weights, offset, inlier, outlier,
+                       raw)
+
+    def fix_sign(self):
+        """Make "outlier" the side with fewer rows' worth of tasks; a tie goes to the first task.
+
+        Returns
+        -------
+        bool
+            Whether the sides were exchanged.
+        """
+        offsets, weight = self._training.offsets, self._training.weight
+        rows = np.add.reduceat(weight, offsets[:-1])
+        balance = rows @ np.sign(self.theta)
+        exchange = balance > 0 or (balance == 0 and self.theta[0] > 0)
+        if exchange:
+            self.theta = -self.theta
+        return bool(exchange)
+
+    def _standing_out(self):
+        """Return which tasks' residuals differ from the others' more than tasks do."""
+        sums, information = self._profiles()
+        n_tasks = sums.shape[0]
+        if n_tasks < 3:
+            return np.zeros(n_tasks, dtype=bool)
+        mean = np.divide(sums, information, out=np.full_like(sums, np.nan), where=information > 0)
+        centre = np.nanmedian(mean, axis=0)
+        offsets = self._training.offsets[:-1]
+        squares = np.square(self._data.gradient).sum(axis=0)
+        noise = np.add.reduceat(squares, offsets) / np.maximum(
+            np.add.reduceat(self._data.hessian.sum(axis=0), offsets), 1e-300
+        )
+        n_groups = np.count_nonzero(information > 0, axis=1)
+        total = np.maximum(information.sum(axis=1), 1e-300)
+        distance = np.nansum(information * np.square(mean - centre), axis=1)
+        distance = (distance - noise * n_groups) / total
+        error = noise * np.sqrt(2.0 * n_groups) / total
+        middle = np.median(distance)
+        spread = 1.4826 * np.median(np.abs(distance - middle))
+        return distance - middle > START_THRESHOLD * np.hypot(spread, error)
+
+    def _profiles(self):
+        """Return each task's gradient and hessian sums by quantile group of each feature."""
+        data, n_tasks = self._data, self._training.n_tasks
+        n_outputs, n_features = data.gradient.shape[0], data.binned.n_bins.size
+        shape = (n_tasks, n_outputs, n_features, PROFILE_GROUPS + 1)
+        sums, information = np.zeros(shape), np.zeros(shape)
+        self._team.run(
+            sum_profiles, data.binned.column_codes, data.binned.n_bins, data.rows.task_codes,
+            data.gradient, data.hessian, sums, information,
+        )
+        return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
+
+
+@kernel
+def sum_by_task(member, n_members, offsets, gradient, hessian, inlier, outlier, slope, curvature):
+    """Sum ``g (O - I)`` and ``h (O - I)^2`` over the rows of each task; members share the tasks.
+
+    Parameters
+    ----------
+    offsets : ndarray of int64 of shape (n_tasks + 1,)
+        Where the rows of each task start.
+    gradient, hessian, inlier, outlier : ndarray of float64 of shape (n_outputs, n_rows)
+    slope, curvature : ndarray of float64 of shape (n_tasks,)
+        OUT.
+    """
+    for task in range(member, slope.size, n_members):
+        first, second = 0.0, 0.0
+        for k in range(gradient.shape[0]):
+            for i in range(offsets[task], offsets[task + 1]):
+                difference = outlier[k, i] - inlier[k, i]
+                first += gradient[k, i] * difference
+                second += hessian[k, i] * difference * difference
+        slope[task], curvature[task] = first, second
+
+
+@kernel
+def combine(member, n_members, task_codes, weights, offset, inlier, outlier, raw):
+    """Write ``offset + (1 - w) I + w O``; all members together.
+
+    Parameters
+    ----------
+    task_codes : ndarray of int32 of shape (n_rows,)
+    weights : ndarray of float64 of shape (n_tasks,)
+    offset, inlier, outlier : ndarray of float64 of shape (n_outputs, n_rows)
+    raw : ndarray of float64 of shape (n_outputs, n_rows)
+        OUT.
+    """
+    start, stop = share(0, task_codes.size, member, n_members)
+    for k in range(raw.shape[0]):
+        for i in range(start, stop):
+            w = weights[task_codes[i]]
+            raw[k, i] = offset[k, i] + (1.0 - w) * inlier[k, i] + w * outlier[k, i]
+
+
+@inner
+def _group(code, n_bins):
+    return min(code * PROFILE_GROUPS // n_bins, PROFILE_GROUPS)
+
+
+@kernel
+def sum_profiles(member, n_members, column_codes, n_bins, task_codes, gradient, hessian, sums,
+                 information):
+    """Sum gradients and hessians by task, feature and group of bins; members share the features.
+
+    Parameters
+    ----------
+    column_codes : ndarray of uint8 of shape (n_features, n_rows)
+    n_bins : ndarray of int32 of shape (n_features,)
+    task_codes : ndarray of int32 of shape (n_rows,)
+    gradient, hessian : ndarray of float64 of shape (n_outputs, n_rows)
+    sums, information : ndarray of float64 of shape (n_tasks, n_outputs, n_features, groups)
+        INOUT, added to.
+    """
+    for feature in range(member, n_bins.size, n_members):
+        column = column_codes[feature]
+        for k in range(gradient.shape[0]):
+            for i in range(task_codes.size):
+                group = _group(np.int64(column[i]), n_bins[feature])
+                sums[task_codes[i], k, feature, group] += gradient[k, i]
+                information[task_codes[i], k, feature, group] += hessian[k, i]

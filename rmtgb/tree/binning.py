@@ -1,0 +1,161 @@
+"""Quantile binning: features as one byte per value, computed once and shared by all stages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmtgb._team import Team
+from rmtgb.tree.dtypes import CODE, BinnedView
+from rmtgb.tree.kernels.binning import bin_rows
+
+#: Rows from which thresholds are computed; more would move no quantile noticeably.
+SAMPLE_ROWS = 200_000
+
+#: Rows that are converted to float64 at a time: 2 MB for 16 features.
+BLOCK_ROWS = 16_384
+
+
+def quantile_thresholds(values, sample_weight, max_bins):
+    """Return thresholds that divide a feature into bins of about equal weight.
+
+    Thresholds lie halfway between neighbouring distinct values; a feature with at most
+    ``max_bins`` distinct values gets one bin for each. They depend on the distinct values
+    and their total weights only, so that an integer weight is the same as repetition.
+
+    Parameters
+    ----------
+    values : ndarray of float64 of shape (n,)
+        NaN is left out.
+    sample_weight : ndarray of float64 of shape (n,) or None
+        None means equal weights.
+    max_bins : int
+        Largest number of bins.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_bins - 1,)
+        In ascending order; a value belongs to the bin whose threshold is the first one
+        that is not below it.
+    """
+    known = ~np.isnan(values)
+    values = values[known]
+    if values.size == 0:
+        return np.empty(0)
+    if sample_weight is None:
+        values = np.sort(values)
+    else:
+        by_value = np.argsort(values, kind="stable")
+        values, sample_weight = values[by_value], sample_weight[known][by_value]
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]), values.size - 1)
+    distinct = values[ends]
+    if distinct.size > max_bins:
+        cumulative = ends + 1.0 if sample_weight is None else np.cumsum(sample_weight)[ends]
+        targets = cumulative[-1] * np.arange(1, max_bins) / max_bins
+        # the tolerance keeps sums that differ by rounding only on the same side
+        cuts = np.unique(np.searchsorted(cumulative * (1 + 1e-12), targets))
+        cuts = cuts[cuts < distinct.size - 1]
+    else:
+        cuts = np.arange(distinct.size - 1)
+    below, above = distinct[cuts], distinct[cuts + 1]
+    middle = below / 2 + above / 2
+    return np.where((middle >= below) & (middle < above), middle, below)
+
+
+@dataclass(frozen=True)
+class BinMapper:
+    """Thresholds of all features.
+
+    Attributes
+    ----------
+    thresholds : ndarray of float64 of shape (n_features, >= missing_code)
+        Upper edges of the bins, the rest of a row filled with infinity.
+    n_bins : ndarray of int32 of shape (n_features,)
+        Bins of values in use; for a categorical feature its number of categories.
+    categorical : ndarray of uint8 of shape (n_features,)
+        Whether codes are category numbers.
+    missing_code : int
+        The code of missing values, common to all features.
+    """
+
+    thresholds: np.ndarray
+    n_bins: np.ndarray
+    categorical: np.ndarray
+    missing_code: int
+
+    @classmethod
+    def fit(cls, X, sample_weight, n_categories, max_bins, rng, team):
+        """Choose thresholds.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64 of shape (n_rows, n_features)
+            Values; categories are numbered 0, 1, ...
+        sample_weight : ndarray of float64 of shape (n_rows,) or None
+            None means equal weights.
+        n_categories : ndarray of int of shape (n_features,)
+            Number of categories, 0 for numerical features.
+        max_bins : int
+            Largest number of bins of a feature.
+        rng : numpy.random.Generator
+            Draws the rows to look at when there are more than ``SAMPLE_ROWS``.
+        team : Team
+
+        Returns
+        -------
+        BinMapper
+        """
+        n_rows, n_features = X.shape
+        rows = slice(None)
+        if n_rows > SAMPLE_ROWS:
+            rows = np.sort(rng.choice(n_rows, SAMPLE_ROWS, replace=False))
+        weight = None if sample_weight is None else sample_weight[rows]
+
+        def thresholds_of(feature):
+            if n_categories[feature]:
+                return np.arange(n_categories[feature] - 1.0)
+            values = X[rows, feature].astype(np.float64)
+            return quantile_thresholds(values, weight, max_bins)
+
+        edges = team.map(thresholds_of, range(n_features))
+        n_bins = np.array([e.size + 1 for e in edges], dtype=np.int32)
+        missing_code = int(n_bins.max(initial=1))
+        # the search for a bin takes steps of powers of two
+        width = 2 ** int(missing_code).bit_length()
+        thresholds = np.full((n_features, width), np.inf)
+        for feature, e in enumerate(edges):
+            thresholds[feature, : e.size] = e
+        return cls(thresholds, n_bins, (n_categories > 0).astype(np.uint8), missing_code)
+
+    def transform(self, X, positions, binned, team: Team):
+        """Write the codes of some rows.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64 of shape (m, n_features)
+            Values as at fit.
+        positions : ndarray of int64 of shape (m,)
+            Where each row goes.
+        binned : BinnedView
+            Made by :meth:`empty`; written to.
+        team : Team
+        """
+
+        def bin_block(start):
+            block = slice(start, start + BLOCK_ROWS)
+            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            bin_rows(values, positions[block], self.thresholds, self.n_bins, self.categorical,
+                     self.missing_code, binned.row_codes, binned.column_codes)
+
+        team.map(bin_block, range(0, X.shape[0], BLOCK_ROWS))
+
+    def empty(self, n_rows):
+        """Return a BinnedView with room for the codes of a number of rows."""
+        n_features = self.n_bins.size
+        return BinnedView(
+            np.empty((n_rows, n_features), CODE),
+            np.empty((n_features, n_rows), CODE),
+            self.n_bins,
+            self.categorical,
+            self.thresholds,
+            self.missing_code,
+        )
