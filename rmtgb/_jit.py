@@ -8,8 +8,7 @@ caller) and changes no global thread count.
 
 from numba import config, njit
 
-#: Kernels own no memory, so they count no references: a quarter less to compile.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 def kernel(function):
@@ -52,3 +51,23 @@ def inner(function):
     if config.DISABLE_JIT:
         return function
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+
+
+def part(function):
+    """Compile a function into its caller, before types are known.
+
+    For accessors of one line, and for the large functions that a kernel is made of and
+    that are called from one place: compiled apart, each would generate the machine code
+    of everything below it once more.
+
+    Parameters
+    ----------
+    function : callable
+        As for :func:`kernel`.
+
+    Returns
+    -------
+    callable
+        The compiled function.
+    """
+    return njit(inline="always", **_OPTIONS)(function)

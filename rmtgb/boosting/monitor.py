@@ -7,7 +7,7 @@ class Monitor:
     """Takes note of nothing and stops nothing; the base of those that do."""
 
     @contextmanager
-    def stage(self, name, n_rounds, data):
+    def stage(self, name, n_rounds):
         """Accompany a stage.
 
         Parameters
@@ -16,16 +16,14 @@ class Monitor:
             The stage.
         n_rounds : int
             Rounds it may take.
-        data : BoostData
-            Holds the raw prediction after each round.
 
         Yields
         ------
         callable
             To be called after each round without arguments; returns whether to stop.
         """
-        yield lambda: self.after_round(name, data)
+        yield self.after_round
 
-    def after_round(self, name, data):
+    def after_round(self):
         """Take note of a round; return True to end the stage."""
         return False

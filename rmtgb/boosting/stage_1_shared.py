@@ -2,20 +2,18 @@
 
 import numpy as np
 
-from rmtgb.boosting.state import EnsembleGrower, refresh
+from rmtgb.boosting.state import EnsembleGrower
 
 
-def boost_shared(training, data, settings, rng, team, after_round):
+def boost_shared(state, settings, rng, after_round):
     """Add a shared ensemble S to the raw prediction.
 
     Parameters
     ----------
-    training : TrainingSet
-    data : BoostData
+    state : BoostState
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    team : Team
     after_round : callable
         Called after each round; the stage ends when it returns True.
 
@@ -28,11 +26,11 @@ def boost_shared(training, data, settings, rng, team, after_round):
     Emami, Martínez-Muñoz, Hernández-Lobato, "Robust-Multi-Task Gradient Boosting",
     arXiv 2507.11411, the first of the three blocks.
     """
-    grower = EnsembleGrower(training, settings.common_trees, training.constant_hessian, team)
-    ones = np.ones(training.n_tasks)
+    grower = EnsembleGrower(state, settings.common_trees, state.training.constant_hessian)
+    ones = np.ones(state.training.n_tasks)
     for seed in rng.integers(2**63, size=settings.n_iter_shared):
-        refresh(data, team)
-        grower.grow(data, ones, data.raw, seed)
+        grower.refresh()
+        grower.grow(ones, state.raw, seed)
         if after_round():
             break
     return grower.ensemble()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb.boosting.state import EnsembleGrower, refresh
+from rmtgb.boosting.state import EnsembleGrower
 from rmtgb.tasks.outlier_gate import OutlierGate
 from rmtgb.tree.ensemble import Ensemble
 
@@ -18,7 +18,7 @@ class Partition:
     theta: np.ndarray
 
 
-def boost_partition(training, data, settings, rng, team, after_round):
+def boost_partition(state, settings, rng, after_round):
     """Add ``(1 - w_t) I(x) + w_t O(x)`` to the raw prediction.
 
     In each round both trees and the step of theta are computed at the same raw
@@ -27,12 +27,10 @@ def boost_partition(training, data, settings, rng, team, after_round):
 
     Parameters
     ----------
-    training : TrainingSet
-    data : BoostData
-        Its raw prediction is replaced.
+    state : BoostState
+        Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    team : Team
     after_round : callable
         Called after each round; the stage ends when it returns True.
 
@@ -44,23 +42,23 @@ def boost_partition(training, data, settings, rng, team, after_round):
     ----------
     arXiv 2507.11411, the second block; hessians and the step of theta are ours.
     """
-    grow_inlier, grow_outlier = (
-        EnsembleGrower(training, settings.common_trees, False, team) for _ in range(2)
+    inlier_side, outlier_side = (
+        EnsembleGrower(state, settings.common_trees, constant_hessian=False) for _ in range(2)
     )
-    offset = data.raw.copy()
+    offset = state.raw.copy()
     inlier, outlier = np.zeros_like(offset), np.zeros_like(offset)
-    refresh(data, team)
-    gate = OutlierGate(training, data, settings.partition_regularization, team)
+    inlier_side.refresh()
+    gate = OutlierGate(state, settings.partition_regularization)
     for seed in rng.integers(2**63, size=settings.n_iter_partition):
         weights = gate.weights
         gate.step(inlier, outlier)
-        grow_inlier.grow(data, 1.0 - weights, inlier, seed)
-        grow_outlier.grow(data, weights, outlier, seed)
-        gate.combine(offset, inlier, outlier, data.raw)
+        inlier_side.grow(1.0 - weights, inlier, seed)
+        outlier_side.grow(weights, outlier, seed)
+        gate.combine(offset, inlier, outlier)
         if after_round():
             break
-        refresh(data, team)
-    sides = (grow_inlier.ensemble(), grow_outlier.ensemble())
+        inlier_side.refresh()
+    sides = (inlier_side.ensemble(), outlier_side.ensemble())
     if gate.fix_sign():
         sides = sides[::-1]
     return Partition(*sides, gate.theta)

@@ -7,16 +7,15 @@ import numpy as np
 from rmtgb._team import Team
 from rmtgb.boosting.task_rounds import (
     TASK_BINS,
-    TaskBuffers,
-    TaskData,
     TaskLimits,
+    TaskRows,
     TaskTrees,
     boost_tasks,
     compact_trees,
 )
-from rmtgb.tree.dtypes import CODE, SET_WORDS, TREE_NODE
+from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
-from rmtgb.tree.workspace import make_workspace, n_words_for
+from rmtgb.tree.job import Job, n_words_for
 
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
@@ -50,12 +49,10 @@ class TaskStage:
 
     Parameters
     ----------
-    training : TrainingSet
-    data : BoostData
+    state : BoostState
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    team : Team
     patience : int
         Rounds without improvement on a task's validation rows after which it ends.
     tolerance : float
@@ -69,13 +66,12 @@ class TaskStage:
         validation rows.
     """
 
-    def __init__(self, training, data, settings, rng, team, patience=1, tolerance=0.0):
-        self._training, self._data, self._team = training, data, team
+    def __init__(self, state, settings, rng, patience=1, tolerance=0.0):
+        self._state, self._training, self._team = state, state.training, state.team
         self._settings = settings.task_trees
         self._n_rounds = settings.n_iter_task
         self._limits = TaskLimits(settings.n_iter_task, patience, tolerance)
         self._seed = np.uint64(rng.integers(2**63))
-        self._n_words = n_words_for(training.constant_hessian, training.y.size)
         self._trees = self._allocate_trees()
         if self._n_rounds:
             self._boost()
@@ -118,49 +114,50 @@ class TaskStage:
 
     def _boost_some(self, tasks, team):
         """Boost some tasks by a given team, several teams of one sharing them."""
-        queue = np.zeros(1, np.int64)
-        task_data = TaskData(self._data, self._training.offsets, self._training.validation_weight)
-        n_rows = int(np.diff(self._training.offsets)[tasks].max())
-        n_leaves = int(self._trees.n_leaves[tasks].max())
-        n_features = self._training.n_features
-        params = self._settings.growth_params(n_features, n_leaves)
-        n_codes = self._largest_missing_code() + 1
+        queue, table_shape = np.zeros(1, np.int64), (self._training.n_features, 256)
+        training, binned = self._training, self._training.binned
+        rows = TaskRows(
+            binned.column_codes, binned.n_bins, binned.thresholds, training.y, training.weight,
+            self._state.raw, training.offsets, training.validation_weight,
+        )
 
-        def work(member, n_members, workspace, buffers):
+        def work(member, n_members, job, table):
             boost_tasks(
-                member, n_members, queue, tasks, self._seed, task_data, self._limits,
-                self._n_words, params, np.ones(1), workspace, buffers, self._trees,
+                member, n_members, job.records, queue, tasks, self._seed, rows, self._limits,
+                table, np.ones(1), self._trees,
             )
 
-        def make_room(team):
-            room = make_workspace(n_rows, n_features, n_codes, self._n_words, n_leaves, team)
-            return room, self._make_buffers(n_rows, team)
-
         if team.n_members > 1:
-            team.run(work, *make_room(team))
+            team.run(work, self._make_job(tasks, team), np.empty(table_shape, np.uint8))
         else:
-            self._team.run(lambda *_: work(0, 1, *make_room(Team(1))))
+            self._team.run(
+                lambda *_: work(0, 1, self._make_job(tasks, Team(1)),
+                                np.empty(table_shape, np.uint8))
+            )
 
-    def _largest_missing_code(self):
-        binned = self._training.binned
+    def _make_job(self, tasks, team):
+        """Return a job with room for the largest of some tasks."""
+        training, binned = self._training, self._training.binned
+        n_rows = int(np.diff(training.offsets)[tasks].max())
+        n_leaves, n_features = int(self._trees.n_leaves[tasks].max()), training.n_features
         limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, TASK_BINS))
-        return int(limits.max(initial=1))
-
-    def _make_buffers(self, n_rows, team):
-        n_outputs, n_features = self._training.loss.n_outputs, self._training.n_features
-        return TaskBuffers(
-            row_codes=np.empty(n_rows * n_features, CODE),
-            column_codes=np.empty(n_rows * n_features, CODE),
-            raw=np.empty(n_outputs * n_rows),
-            gradient=np.empty(n_outputs * n_rows),
-            hessian=np.empty(n_outputs * n_rows),
-            scratch=np.empty(4 * n_rows if self._training.loss.leaf_quantile else 0),
-            no_task=np.zeros(n_rows, np.int32),
-            table=np.empty((n_features, 256), np.uint8),
-            bin_weight=np.empty((team.n_members, 256)),
-            n_bins=np.empty(n_features, np.int32),
-            thresholds=np.empty((n_features, 257)),
-        )
+        sizes = {
+            "n_rows": n_rows,
+            "n_features": n_features,
+            "n_outputs": training.loss.n_outputs,
+            "n_words": n_words_for(training.constant_hessian, n_rows),
+            "missing_code": int(limits.max(initial=1)),
+            "n_leaves": n_leaves,
+        }
+        arrays = {
+            "categorical": binned.categorical,
+            "thresholds": np.empty((n_features, 256)),
+            "task_codes": np.zeros(n_rows, np.int32),  # one task: coefficient 0 for all
+        }
+        if training.loss.leaf_quantile is None:
+            arrays["scratch"] = np.empty((4, 0))
+        fields = training.row_fields | self._settings.growth_params(n_features, n_leaves)
+        return Job(sizes, fields, arrays, team)
 
     def ensembles(self, n_rounds=None):
         """Return the trees of all tasks.

@@ -16,6 +16,7 @@ from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
 from rmtgb.boosting.stage_3_task_specific import TaskStage
+from rmtgb.boosting.state import BoostState
 from rmtgb.losses.pointwise import sum_losses
 
 #: The common curve of validation losses counts as this many validation rows of a task
@@ -74,30 +75,31 @@ def losses_by_task(member, n_members, offsets, data_y, weight, raw, code, parame
 class _Watch(Monitor):
     """Follows a stage on the validation rows and remembers its best round."""
 
-    def __init__(self, training, data, stopping, team):
-        self._training, self._stopping, self._team = training, stopping, team
+    def __init__(self, state, stopping):
+        self._state, self._stopping = state, stopping
         self.train, self.validation = [], []
         self.best_round, self.best_loss, self.best_raw = 0, np.inf, None
-        self.after_round("start", data)
+        self.after_round()
 
-    def after_round(self, name, data):
+    def after_round(self):
         """Take note of a round; return True when the stage has stopped improving."""
-        loss = self._mean_loss(data, self._training.validation_weight)
-        self.train.append(self._mean_loss(data, self._training.weight))
+        loss = self._mean_loss(self._state.training.validation_weight)
+        self.train.append(self._mean_loss(self._state.training.weight))
         self.validation.append(loss)
         done = len(self.validation) - 1
         if self.best_raw is None or loss < self.best_loss - self._stopping.tolerance * abs(
             self.best_loss
         ):
             self.best_round, self.best_loss = done, loss
-            self.best_raw = data.raw.copy()
+            self.best_raw = self._state.raw.copy()
         return done - self.best_round >= self._stopping.patience
 
-    def _mean_loss(self, data, weight):
-        losses = np.empty(self._training.n_tasks)
-        self._team.run(
-            losses_by_task, self._training.offsets, data.y, weight, data.raw, data.loss.code,
-            data.loss.parameter, losses,
+    def _mean_loss(self, weight):
+        training = self._state.training
+        losses = np.empty(training.n_tasks)
+        self._state.team.run(
+            losses_by_task, training.offsets, training.y, weight, self._state.raw,
+            training.loss.code, training.loss.parameter, losses,
         )
         return float(losses.sum() / weight.sum())
 
@@ -141,8 +143,8 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
     StageLengths
     """
     rngs = rng.spawn(3)
-    data = training.boost_data()
-    start = _Watch(training, data, stopping, team)
+    state = BoostState(training, team)
+    start = _Watch(state, stopping)
     paths = [_Path(start.best_raw, start.best_loss, {"shared": 0, "partition": 0}, {}, {})]
     stages = (
         ("shared", boost_shared, settings.n_iter_shared, rngs[0]),
@@ -150,24 +152,23 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
     )
     for name, boost, limit, stage_rng in stages:
         for path in list(paths) if limit else []:
-            data.raw[:] = path.raw
-            watch = _Watch(training, data, stopping, team)
-            boost(training, data, settings, _copy(stage_rng), team,
-                  lambda name=name, watch=watch: watch.after_round(name, data))
+            state.raw[:] = path.raw
+            watch = _Watch(state, stopping)
+            boost(state, settings, _copy(stage_rng), watch.after_round)
             if watch.best_round:
                 paths.append(path.extended(name, watch))
-    finished = [_finish(training, data, settings, stopping, rngs[2], team, p) for p in paths]
+    finished = [_finish(state, settings, stopping, rngs[2], path) for path in paths]
     return min(finished, key=lambda pair: pair[0])[1]
 
 
-def _finish(training, data, settings, stopping, rng, team, path):
+def _finish(state, settings, stopping, rng, path):
     """Run stage 3 at the end of a path, return its mean validation loss and all lengths."""
+    training = state.training
     total_weight = training.validation_weight.sum()
     n_rounds, loss, curve = np.zeros(training.n_tasks, np.int64), path.loss, None
     if settings.n_iter_task:
-        data.raw[:] = path.raw
-        stage = TaskStage(training, data, settings, _copy(rng), team, stopping.patience,
-                          stopping.tolerance)
+        state.raw[:] = path.raw
+        stage = TaskStage(state, settings, _copy(rng), stopping.patience, stopping.tolerance)
         losses = _carry_forward(stage.validation_loss)
         common = losses.sum(axis=0) / total_weight
         n_rounds = np.argmin(losses + COMMON_ROWS * common, axis=1)

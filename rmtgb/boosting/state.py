@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb.boosting.rounds import BoostData, LossSpec, boost_ensemble, refresh_gradients
+from rmtgb.boosting.rounds import boost_ensemble, refresh_gradients
 from rmtgb.losses import Loss
-from rmtgb.tree.dtypes import BinnedView, GrowthParams, RowInfo
+from rmtgb.tree.dtypes import BinnedFeatures
 from rmtgb.tree.ensemble import EnsembleBuilder
-from rmtgb.tree.workspace import leaf_limit, make_tree_buffer, make_workspace, n_words_for
+from rmtgb.tree.job import Job, leaf_limit, make_tree_buffer, n_words_for
 
 #: Resolution of weights that are not integers: steps per mean weight.
 WEIGHT_STEPS = 64
@@ -36,16 +36,16 @@ class TreeSettings:
         )
 
     def growth_params(self, n_features, n_leaves):
-        """Return the settings as kernels take them."""
-        return GrowthParams(
-            n_leaves,
-            NO_LIMIT if self.max_depth is None else self.max_depth,
-            float(self.min_samples_leaf),
-            float(self.l2_regularization),
-            float(self.learning_rate),
-            max(1, int(round(self.max_features * n_features))),
-            float(self.subsample),
-        )
+        """Return the settings as fields of a job."""
+        return {
+            "max_leaf_nodes": n_leaves,
+            "max_depth": NO_LIMIT if self.max_depth is None else self.max_depth,
+            "min_samples_leaf": self.min_samples_leaf,
+            "l2_regularization": self.l2_regularization,
+            "learning_rate": self.learning_rate,
+            "n_candidate_features": max(1, round(self.max_features * n_features)),
+            "subsample": self.subsample,
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TrainingSet:
 
     Attributes
     ----------
-    binned : BinnedView
+    binned : BinnedFeatures
         Features of n rows.
     y, weight : ndarray of float64 of shape (n,)
         Targets and training weights.
@@ -84,7 +84,7 @@ class TrainingSet:
     loss : Loss
     """
 
-    binned: BinnedView
+    binned: BinnedFeatures
     y: np.ndarray
     weight: np.ndarray
     validation_weight: np.ndarray
@@ -109,29 +109,67 @@ class TrainingSet:
         used = self.weight[self.weight > 0.0]
         return self.loss.constant_hessian and bool(np.all(used == 1.0))
 
-    def row_info(self):
-        """Return weights and tasks as kernels take them."""
+    @property
+    def row_fields(self):
+        """Loss and scale of the weights, as fields of a job."""
         integers = bool(np.all(self.weight == np.rint(self.weight)))
         mean = self.weight.sum() / max(1, np.count_nonzero(self.weight))
         scale = 1.0 if integers else WEIGHT_STEPS / mean
-        total = int(np.rint(self.weight * scale).sum())
-        return RowInfo(self.weight, self.task_codes, scale, total.bit_length())
+        return {
+            "loss": self.loss.code,
+            "loss_parameter": self.loss.parameter,
+            "leaf_quantile": self.loss.leaf_quantile or 0.0,
+            "weight_scale": scale,
+            "weight_bits": int(np.rint(self.weight * scale).sum()).bit_length(),
+        }
 
-    def boost_data(self):
-        """Return the rows as kernels take them, with raw predictions at the baseline."""
-        shape = (self.loss.n_outputs, self.y.size)
-        raw = np.ascontiguousarray(self.baseline[self.task_codes].T)
-        level = self.loss.leaf_quantile or 0.0
-        return BoostData(
-            self.binned,
-            self.row_info(),
-            self.y,
-            LossSpec(self.loss.code, self.loss.parameter, level),
-            raw,
-            np.empty(shape),
-            np.empty(shape),
-            np.empty((4, self.y.size if level else 0)),
-        )
+    @property
+    def feature_arrays(self):
+        """What is known of the features, as arrays of a job."""
+        return {
+            "n_bins": self.binned.n_bins,
+            "categorical": self.binned.categorical,
+            "thresholds": self.binned.thresholds,
+        }
+
+
+class BoostState:
+    """The raw prediction of all rows and its derivatives, while stages go by.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    team : Team
+
+    Attributes
+    ----------
+    raw, gradient, hessian : ndarray of float64 of shape (n_outputs, n_rows)
+        ``raw`` starts at the baseline.
+    """
+
+    def __init__(self, training, team):
+        self.training, self.team = training, team
+        self.raw = np.ascontiguousarray(training.baseline[training.task_codes].T)
+        self.gradient, self.hessian = np.empty_like(self.raw), np.empty_like(self.raw)
+
+    @property
+    def arrays(self):
+        """The rows as arrays of a job."""
+        training = self.training
+        arrays = {
+            **training.feature_arrays,
+            "row_codes": training.binned.row_codes,
+            "column_codes": training.binned.column_codes,
+            "y": training.y,
+            "weight": training.weight,
+            "task_codes": training.task_codes,
+            "raw": self.raw,
+            "gradient": self.gradient,
+            "hessian": self.hessian,
+        }
+        if training.loss.leaf_quantile is None:
+            arrays["scratch"] = np.empty((4, 0))
+        return arrays
 
 
 class EnsembleGrower:
@@ -139,32 +177,39 @@ class EnsembleGrower:
 
     Parameters
     ----------
-    training : TrainingSet
+    state : BoostState
     settings : TreeSettings
     constant_hessian : bool
         Whether the trees see constant hessians.
-    team : Team
     """
 
-    def __init__(self, training, settings, constant_hessian, team):
+    def __init__(self, state, settings, constant_hessian):
+        training, team = state.training, state.team
         n_rows, n_features = training.binned.row_codes.shape
-        n_leaves = settings.n_leaves(training.weight.sum())
-        self._n_words = n_words_for(constant_hessian, n_rows)
-        self._params = settings.growth_params(n_features, n_leaves)
-        self._workspace = make_workspace(
-            n_rows, n_features, training.binned.missing_code + 1, self._n_words, n_leaves, team
-        )
-        self._trees = make_tree_buffer(training.loss.n_outputs, n_leaves)
-        self._builder = EnsembleBuilder(training.loss.n_outputs)
+        n_outputs, n_leaves = training.loss.n_outputs, settings.n_leaves(training.weight.sum())
+        sizes = {
+            "n_rows": n_rows,
+            "n_features": n_features,
+            "n_outputs": n_outputs,
+            "n_words": n_words_for(constant_hessian, n_rows),
+            "missing_code": training.binned.missing_code,
+            "n_leaves": n_leaves,
+        }
+        fields = training.row_fields | settings.growth_params(n_features, n_leaves)
+        self._job = Job(sizes, fields, state.arrays, team)
+        self._trees = make_tree_buffer(n_outputs, n_leaves)
+        self._builder = EnsembleBuilder(n_outputs)
         self._team = team
 
-    def grow(self, data, coefficient, prediction, seed):
-        """Add one tree per output, fitted to gradients at ``data.raw``, and its prediction.
+    def refresh(self):
+        """Compute gradients and hessians at the raw prediction."""
+        self._team.run(refresh_gradients, self._job.records)
+
+    def grow(self, coefficient, prediction, seed):
+        """Add one tree per output, fitted to the gradients, and its prediction.
 
         Parameters
         ----------
-        data : BoostData
-            With gradients.
         coefficient : ndarray of float64 of shape (n_tasks,)
             Derivative of the raw prediction by this ensemble.
         prediction : ndarray of float64 of shape (n_outputs, n_rows)
@@ -173,16 +218,11 @@ class EnsembleGrower:
             Decides the random choices of the round.
         """
         self._team.run(
-            boost_ensemble, np.uint64(seed), data, coefficient, self._n_words, self._params,
-            self._workspace, self._trees, prediction,
+            boost_ensemble, self._job.records, np.uint64(seed), coefficient, self._trees,
+            prediction,
         )
         self._builder.append(self._trees)
 
     def ensemble(self):
         """Return what has been grown so far."""
         return self._builder.build()
-
-
-def refresh(data, team):
-    """Compute gradients and hessians at ``data.raw``."""
-    team.run(refresh_gradients, data, team.arrivals)

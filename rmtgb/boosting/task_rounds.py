@@ -4,11 +4,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtgb._jit import inner, kernel
-from rmtgb._team import barrier, share, take_ticket
-from rmtgb.boosting.rounds import BoostData, boost_ensemble
-from rmtgb.losses.pointwise import fill_gradients, sum_losses
-from rmtgb.tree.dtypes import SET_WORDS, BinnedView, RowInfo, TreeBuffer
+from rmtgb._jit import inner, kernel, part
+from rmtgb._team import share, take_ticket
+from rmtgb.boosting.rounds import boost_ensemble, compute_gradients
+from rmtgb.losses.pointwise import sum_losses
+from rmtgb.tree.dtypes import SET_WORDS, TreeBuffer
+from rmtgb.tree.kernels.memory import (
+    categorical_of,
+    column_codes_of,
+    n_bins_of,
+    raw_of,
+    row_codes_of,
+    sort_keys_of,
+    thresholds_of,
+    wait,
+    weight_of,
+    y_of,
+)
 from rmtgb.tree.kernels.packing import bit_length
 from rmtgb.tree.kernels.random import mix
 from rmtgb.tree.kernels.splitting import in_set
@@ -20,14 +32,21 @@ TASK_BINS = 64
 ABSENT = 255
 
 
-class TaskData(NamedTuple):
-    """All rows, those of a task next to each other; K outputs, n rows, T tasks.
+class TaskRows(NamedTuple):
+    """All rows, those of a task next to each other. K outputs, n rows, F features, T tasks.
 
-    ``data`` BoostData of all rows; ``offsets`` (T + 1,) int64, where the rows of each task
-    start; ``validation_weight`` (n,) float64, or (0,) without validation rows.
+    ``column_codes`` (F, n) uint8; ``n_bins`` (F,) int32; ``thresholds`` (F, B) float64;
+    ``y``, ``weight`` (n,) float64; ``raw`` (K, n) float64; ``offsets`` (T + 1,) int64,
+    where the rows of each task start; ``validation_weight`` (n,) float64, or (0,) without
+    validation rows.
     """
 
-    data: BoostData
+    column_codes: np.ndarray
+    n_bins: np.ndarray
+    thresholds: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    raw: np.ndarray
     offsets: np.ndarray
     validation_weight: np.ndarray
 
@@ -38,29 +57,6 @@ class TaskLimits(NamedTuple):
     n_rounds: int
     patience: int
     tolerance: float
-
-
-class TaskBuffers(NamedTuple):
-    """Room for the largest task of a team: its codes, predictions and derivatives.
-
-    With m rows, F features and K outputs: ``row_codes``, ``column_codes`` (m * F,) uint8;
-    ``raw``, ``gradient``, ``hessian`` (K * m,) float64; ``scratch`` (4 * m,) float64 or
-    (0,); ``no_task`` (m,) int32 zeros; ``table`` (F, 256) uint8, the task's bin of each
-    code; ``bin_weight`` (members, 256) float64; ``n_bins`` (F,) int32; ``thresholds``
-    (F, 257) float64.
-    """
-
-    row_codes: np.ndarray
-    column_codes: np.ndarray
-    raw: np.ndarray
-    gradient: np.ndarray
-    hessian: np.ndarray
-    scratch: np.ndarray
-    no_task: np.ndarray
-    table: np.ndarray
-    bin_weight: np.ndarray
-    n_bins: np.ndarray
-    thresholds: np.ndarray
 
 
 class TaskTrees(NamedTuple):
@@ -83,10 +79,7 @@ class TaskTrees(NamedTuple):
 
 
 @kernel
-def boost_tasks(
-    member, n_members, queue, tasks, seed, task_data, limits, n_words, params, coefficient,
-    workspace, buffers, trees,
-):
+def boost_tasks(member, n_members, jobs, queue, tasks, seed, rows, limits, table, ones, trees):
     """Boost some tasks, one after another, each through all of its rounds.
 
     Parameters
@@ -94,62 +87,46 @@ def boost_tasks(
     member, n_members : int
         The calling member and its team. A team of one shares ``tasks`` with others
         through the queue; a larger team works on every task together.
+    jobs : ndarray of JOB of shape (n_members,)
+        With room for the largest of these tasks.
     queue : ndarray of int64 of shape (1,)
         INOUT, position in ``tasks`` of the next one to be taken.
     tasks : ndarray of int64
         The tasks.
     seed : uint64
         Decides all random choices.
-    task_data : TaskData
-        ``data.raw`` is INOUT.
+    rows : TaskRows
+        ``raw`` is INOUT.
     limits : TaskLimits
-    n_words : int
-        Packed words per row.
-    params : GrowthParams
-    coefficient : ndarray of float64 of shape (1,)
+    table : ndarray of uint8 of shape (n_features, 256)
+        Scratch of the team: the task's bin of each code.
+    ones : ndarray of float64 of shape (1,)
         The constant 1.
-    workspace : Workspace
-    buffers : TaskBuffers
     trees : TaskTrees
         OUT for these tasks.
     """
-    position = np.int64(0)
+    job, position = jobs[member], np.int64(0)
     while True:
         if n_members == 1:
             position = take_ticket(queue)
         if position >= tasks.size:
             break
         task = tasks[position]
-        _boost_task(
-            member, n_members, task, mix(seed, task), task_data, limits, n_words, params,
-            coefficient, workspace, buffers, trees,
-        )
+        _boost_task(jobs, job, task, mix(seed, task), rows, limits, table, ones, trees)
+        wait(job)
         position += 1
 
 
-@inner
-def _boost_task(
-    member, n_members, task, seed, task_data, limits, n_words, params, coefficient, workspace,
-    buffers, trees,
-):
-    start, stop = task_data.offsets[task], task_data.offsets[task + 1]
-    data = _own_data(member, n_members, start, stop, task_data, buffers, workspace.arrivals)
-    raw, everything = data.raw, task_data.data
-    n_outputs, n_rows, n_nodes = raw.shape[0], stop - start, 2 * trees.n_leaves[task] - 1
+@part
+def _boost_task(jobs, job, task, seed, rows, limits, table, ones, trees):
+    start, stop = rows.offsets[task], rows.offsets[task + 1]
+    _take_rows(job, start, stop, rows, table)
+    raw = raw_of(job)
+    n_outputs, n_nodes = raw.shape[0], 2 * trees.n_leaves[task] - 1
     n_sets = max(1, trees.n_leaves[task] - 1)
-    first, last = share(0, n_rows, member, n_members)
-    for k in range(n_outputs):
-        for i in range(first, last):
-            raw[k, i] = everything.raw[k, start + i]
-    barrier(member, n_members, workspace.arrivals)
-    best = _validate(member, task, 0, start, stop, task_data, raw, trees)
+    best = _validate(job, task, 0, start, stop, rows, trees)
     best_round, done = 0, 0
     while done < limits.n_rounds and done - best_round < limits.patience:
-        fill_gradients(
-            first, last, data.loss.code, data.loss.parameter, data.y, data.rows.weight, raw,
-            data.gradient, data.hessian,
-        )
-        barrier(member, n_members, workspace.arrivals)
         node = trees.node_starts[task] + done * n_outputs * n_nodes
         one_set = trees.set_starts[task] + done * n_outputs * n_sets
         buffer = TreeBuffer(
@@ -159,97 +136,80 @@ def _boost_task(
             ),
             trees.sizes[task, done * n_outputs : (done + 1) * n_outputs],
         )
-        boost_ensemble(
-            member, n_members, mix(seed, done), data, coefficient, n_words, params, workspace,
-            buffer, raw,
-        )
-        if member == 0:
-            _to_common_codes(buffer, buffers.table)
+        compute_gradients(job)
+        boost_ensemble(job["member"], job["n_members"], jobs, mix(seed, done), ones, buffer, raw)
+        if job["member"] == 0:
+            _to_common_codes(buffer, table)
         done += 1
-        loss = _validate(member, task, done, start, stop, task_data, raw, trees)
-        barrier(member, n_members, workspace.arrivals)
-        if loss < best - limits.tolerance * abs(best):
+        loss = _validate(job, task, done, start, stop, rows, trees)
+        wait(job)
+        if rows.validation_weight.size == 0 or loss < best - limits.tolerance * abs(best):
             best, best_round = loss, done
-        elif task_data.validation_weight.size == 0:
-            best_round = done
+    first, last = share(0, stop - start, job["member"], job["n_members"])
     for k in range(n_outputs):
         for i in range(first, last):
-            everything.raw[k, start + i] = raw[k, i]
-    if member == 0:
+            rows.raw[k, start + i] = raw[k, i]
+    if job["member"] == 0:
         trees.n_rounds[task] = done
-    barrier(member, n_members, workspace.arrivals)
 
 
 @inner
-def _validate(member, task, done, start, stop, task_data, raw, trees):
+def _validate(job, task, done, start, stop, rows, trees):
     """Return the loss of the task's validation rows, 0 where there are none."""
-    if task_data.validation_weight.size == 0:
+    if rows.validation_weight.size == 0:
         return 0.0
     loss = sum_losses(
-        0, stop - start, task_data.data.loss.code, task_data.data.loss.parameter,
-        task_data.data.y[start:stop], task_data.validation_weight[start:stop], raw,
+        0, stop - start, job["loss"], job["loss_parameter"], rows.y[start:stop],
+        rows.validation_weight[start:stop], raw_of(job),
     )
-    if member == 0:
+    if job["member"] == 0:
         trees.validation_loss[task, done] = loss
     return loss
 
 
-@inner
-def _own_data(member, n_members, start, stop, task_data, buffers, arrivals):
-    """Copy a task's rows to buffers of their own, with bins of their own."""
-    everything = task_data.data
-    binned, rows, n_rows = everything.binned, everything.rows, stop - start
-    n_outputs, n_features = everything.raw.shape[0], binned.n_bins.size
-    size = n_rows * n_features
-    own = BinnedView(
-        buffers.row_codes[:size].reshape(n_rows, n_features),
-        buffers.column_codes[:size].reshape(n_features, n_rows),
-        buffers.n_bins,
-        binned.categorical,
-        buffers.thresholds,
-        _choose_bins(member, n_members, start, stop, everything, buffers, arrivals),
-    )
-    _copy_codes(member, n_members, start, binned, own, buffers.table)
+@part
+def _take_rows(job, start, stop, rows, table):
+    """Copy a task's rows to the job, with bins of their own."""
+    job["n_rows"] = stop - start
+    job["missing_code"] = _choose_bins(job, start, stop, rows, table)
+    _copy_codes(job, start, rows, table)
+    y, weight, raw = y_of(job), weight_of(job), raw_of(job)
+    first, last = share(start, stop, job["member"], job["n_members"])
+    for i in range(first, last):
+        y[i - start], weight[i - start] = rows.y[i], rows.weight[i]
+        for k in range(raw.shape[0]):
+            raw[k, i - start] = rows.raw[k, i]
     total = 0
     for i in range(start, stop):
-        total += np.int64(np.rint(rows.weight[i] * rows.weight_scale))
-    own_rows = RowInfo(
-        rows.weight[start:stop], buffers.no_task[:n_rows], rows.weight_scale, bit_length(total)
-    )
-    scratch = buffers.scratch[: 4 * min(n_rows, buffers.scratch.size // 4)]
-    return BoostData(
-        own,
-        own_rows,
-        everything.y[start:stop],
-        everything.loss,
-        buffers.raw[: n_outputs * n_rows].reshape(n_outputs, n_rows),
-        buffers.gradient[: n_outputs * n_rows].reshape(n_outputs, n_rows),
-        buffers.hessian[: n_outputs * n_rows].reshape(n_outputs, n_rows),
-        scratch.reshape(4, scratch.size // 4),
-    )
+        total += np.int64(np.rint(rows.weight[i] * job["weight_scale"]))
+    job["weight_bits"] = bit_length(total)
+    wait(job)
 
 
 @inner
-def _choose_bins(member, n_members, start, stop, everything, buffers, arrivals):
+def _choose_bins(job, start, stop, rows, table):
     """Give the task bins of its own, return its code of missing values."""
-    binned, weight = everything.binned, everything.rows.weight
-    bin_weight = buffers.bin_weight[member]
-    first, last = share(0, binned.n_bins.size, member, n_members)
+    n_bins, categorical, thresholds = n_bins_of(job), categorical_of(job), thresholds_of(job)
+    bin_weight = sort_keys_of(job)[job["member"]]
+    first, last = share(0, n_bins.size, job["member"], job["n_members"])
     for feature in range(first, last):
-        column = binned.column_codes[feature]
+        column = rows.column_codes[feature]
         for code in range(bin_weight.size):
             bin_weight[code] = 0.0
         for i in range(start, stop):
-            bin_weight[column[i]] += weight[i]
-        limit = ABSENT if binned.categorical[feature] else TASK_BINS
-        buffers.n_bins[feature] = _merge_bins(
-            bin_weight[: binned.n_bins[feature]], limit, binned.categorical[feature],
-            binned.thresholds[feature], buffers.table[feature], buffers.thresholds[feature],
+            bin_weight[column[i]] += rows.weight[i]
+        n_bins[feature] = _merge_bins(
+            bin_weight[: rows.n_bins[feature]],
+            ABSENT if categorical[feature] else TASK_BINS,
+            categorical[feature],
+            rows.thresholds[feature],
+            table[feature],
+            thresholds[feature],
         )
-    barrier(member, n_members, arrivals)
+    wait(job)
     missing_code = 1
-    for feature in range(binned.n_bins.size):
-        missing_code = max(missing_code, buffers.n_bins[feature])
+    for feature in range(n_bins.size):
+        missing_code = max(missing_code, np.int64(n_bins[feature]))
     return missing_code
 
 
@@ -292,18 +252,18 @@ def _merge_bins(bin_weight, limit, is_category, thresholds, table, own_threshold
 
 
 @inner
-def _copy_codes(member, n_members, start, binned, own, table):
-    n_rows, n_features = own.row_codes.shape
-    first, last = share(0, n_features, member, n_members)
+def _copy_codes(job, start, rows, table):
+    row_codes, column_codes, n_bins = row_codes_of(job), column_codes_of(job), n_bins_of(job)
+    first, last = share(0, n_bins.size, job["member"], job["n_members"])
     for feature in range(first, last):
-        source, target = binned.column_codes[feature], own.column_codes[feature]
-        for i in range(n_rows):
+        source, target = rows.column_codes[feature], column_codes[feature]
+        for i in range(target.size):
             code = np.int64(source[start + i])
             own_code = np.int64(table[feature, code])
-            if code >= binned.n_bins[feature] or own_code >= own.n_bins[feature]:
-                own_code = own.missing_code
+            if code >= rows.n_bins[feature] or own_code >= n_bins[feature]:
+                own_code = job["missing_code"]
             target[i] = own_code
-            own.row_codes[i, feature] = own_code
+            row_codes[i, feature] = own_code
 
 
 @inner

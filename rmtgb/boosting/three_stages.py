@@ -7,6 +7,7 @@ from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
 from rmtgb.boosting.stage_3_task_specific import TaskStage
+from rmtgb.boosting.state import BoostState
 
 
 def fit_three_stages(training, baseline, settings, rng, team, monitor, task_rounds=None):
@@ -31,12 +32,12 @@ def fit_three_stages(training, baseline, settings, rng, team, monitor, task_roun
     ThreeStageModel
     """
     rng_shared, rng_partition, rng_task = rng.spawn(3)
-    data = training.boost_data()
-    with monitor.stage("shared", settings.n_iter_shared, data) as after_round:
-        shared = boost_shared(training, data, settings, rng_shared, team, after_round)
-    with monitor.stage("partition", settings.n_iter_partition, data) as after_round:
-        partition = boost_partition(training, data, settings, rng_partition, team, after_round)
-    with monitor.stage("task", 1, data) as after_round:
-        task_specific = TaskStage(training, data, settings, rng_task, team).ensembles(task_rounds)
+    state = BoostState(training, team)
+    with monitor.stage("shared", settings.n_iter_shared) as after_round:
+        shared = boost_shared(state, settings, rng_shared, after_round)
+    with monitor.stage("partition", settings.n_iter_partition) as after_round:
+        partition = boost_partition(state, settings, rng_partition, after_round)
+    with monitor.stage("task", 1) as after_round:
+        task_specific = TaskStage(state, settings, rng_task).ensembles(task_rounds)
         after_round()
     return ThreeStageModel(baseline, shared, partition, task_specific)

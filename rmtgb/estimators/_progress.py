@@ -24,7 +24,7 @@ class FitProgress(Monitor):
         self._stage = None
 
     @contextmanager
-    def stage(self, name, n_rounds, data):
+    def stage(self, name, n_rounds):
         """Accompany a stage with a context of its own, one level below the fit."""
         rounds = 0
         if self._context is not None:
@@ -34,7 +34,7 @@ class FitProgress(Monitor):
         def after_round():
             nonlocal rounds
             rounds += 1
-            return self.after_round(name, data)
+            return self.after_round()
 
         yield after_round
         if self._context is not None:
@@ -42,7 +42,7 @@ class FitProgress(Monitor):
         if self._estimator.verbose:
             print(f"[{type(self._estimator).__name__}] {name}: {rounds} of {n_rounds} rounds")
 
-    def after_round(self, name, data):
+    def after_round(self):
         """Pass a round on; a callback may ask to stop the stage."""
         if self._context is None:
             return False

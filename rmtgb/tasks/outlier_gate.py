@@ -30,20 +30,18 @@ class OutlierGate:
 
     Parameters
     ----------
-    training : TrainingSet
-    data : BoostData
+    state : BoostState
         With gradients at the start of stage 2; always read where they are.
     regularization : float
         Strength of the penalty, >= 0.
-    team : Team
 
     Attributes
     ----------
     theta : ndarray of float64 of shape (n_tasks,)
     """
 
-    def __init__(self, training, data, regularization, team):
-        self._training, self._data, self._team = training, data, team
+    def __init__(self, state, regularization):
+        self._state, self._training, self._team = state, state.training, state.team
         self._regularization = regularization
         self._start = START * np.where(self._standing_out(), 1.0, -1.0)
         self.theta = self._start.copy()
@@ -54,7 +52,7 @@ class OutlierGate:
         return expit(self.theta)
 
     def step(self, inlier, outlier):
-        """Take one damped Newton step of theta at the gradients in ``data``.
+        """Take one damped Newton step of theta at the gradients of the state.
 
         Parameters
         ----------
@@ -63,7 +61,7 @@ class OutlierGate:
         """
         slope, curvature = np.zeros(self.theta.size), np.zeros(self.theta.size)
         self._team.run(
-            sum_by_task, self._training.offsets, self._data.gradient, self._data.hessian, inlier,
+            sum_by_task, self._training.offsets, self._state.gradient, self._state.hessian, inlier,
             outlier, slope, curvature,
         )
         spread = self.weights * (1.0 - self.weights)
@@ -74,10 +72,12 @@ class OutlierGate:
         theta = self.theta - np.clip(step, -MAX_STEP, MAX_STEP)
         self.theta = np.clip(theta, -MAX_THETA, MAX_THETA)
 
-    def combine(self, offset, inlier, outlier, raw):
-        """Write ``offset + (1 - w) I + w O`` to ``raw``, all of shape (n_outputs, n_rows)."""
-        self._team.run(combine, self._training.task_codes, self.weights, offset, inlier, outlier,
-                       raw)
+    def combine(self, offset, inlier, outlier):
+        """Make ``offset + (1 - w) I + w O``, all (n_outputs, n_rows), the raw prediction."""
+        self._team.run(
+            combine, self._training.task_codes, self.weights, offset, inlier, outlier,
+            self._state.raw,
+        )
 
     def fix_sign(self):
         """Make "outlier" the side with fewer rows' worth of tasks; a tie goes to the first task.
@@ -104,9 +104,9 @@ class OutlierGate:
         mean = np.divide(sums, information, out=np.full_like(sums, np.nan), where=information > 0)
         centre = np.nanmedian(mean, axis=0)
         offsets = self._training.offsets[:-1]
-        squares = np.square(self._data.gradient).sum(axis=0)
+        squares = np.square(self._state.gradient).sum(axis=0)
         noise = np.add.reduceat(squares, offsets) / np.maximum(
-            np.add.reduceat(self._data.hessian.sum(axis=0), offsets), 1e-300
+            np.add.reduceat(self._state.hessian.sum(axis=0), offsets), 1e-300
         )
         n_groups = np.count_nonzero(information > 0, axis=1)
         total = np.maximum(information.sum(axis=1), 1e-300)
@@ -119,13 +119,14 @@ class OutlierGate:
 
     def _profiles(self):
         """Return each task's gradient and hessian sums by quantile group of each feature."""
-        data, n_tasks = self._data, self._training.n_tasks
-        n_outputs, n_features = data.gradient.shape[0], data.binned.n_bins.size
+        state, training = self._state, self._training
+        n_tasks, n_outputs = training.n_tasks, training.loss.n_outputs
+        n_features = training.n_features
         shape = (n_tasks, n_outputs, n_features, PROFILE_GROUPS + 1)
         sums, information = np.zeros(shape), np.zeros(shape)
         self._team.run(
-            sum_profiles, data.binned.column_codes, data.binned.n_bins, data.rows.task_codes,
-            data.gradient, data.hessian, sums, information,
+            sum_profiles, training.binned.column_codes, training.binned.n_bins,
+            training.task_codes, state.gradient, state.hessian, sums, information,
         )
         return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
 

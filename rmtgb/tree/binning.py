@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtgb._team import Team
-from rmtgb.tree.dtypes import CODE, BinnedView
+from rmtgb.tree.dtypes import CODE, BinnedFeatures
 from rmtgb.tree.kernels.binning import bin_rows
 
 #: Rows from which thresholds are computed; more would move no quantile noticeably.
@@ -135,23 +135,24 @@ class BinMapper:
             Values as at fit.
         positions : ndarray of int64 of shape (m,)
             Where each row goes.
-        binned : BinnedView
+        binned : BinnedFeatures
             Made by :meth:`empty`; written to.
         team : Team
         """
 
         def bin_block(start):
             block = slice(start, start + BLOCK_ROWS)
-            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            values = np.empty((min(BLOCK_ROWS, X.shape[0] - start), X.shape[1]))
+            values[:] = X[block]
             bin_rows(values, positions[block], self.thresholds, self.n_bins, self.categorical,
                      self.missing_code, binned.row_codes, binned.column_codes)
 
         team.map(bin_block, range(0, X.shape[0], BLOCK_ROWS))
 
     def empty(self, n_rows):
-        """Return a BinnedView with room for the codes of a number of rows."""
+        """Return a BinnedFeatures with room for the codes of a number of rows."""
         n_features = self.n_bins.size
-        return BinnedView(
+        return BinnedFeatures(
             np.empty((n_rows, n_features), CODE),
             np.empty((n_features, n_rows), CODE),
             self.n_bins,

@@ -6,7 +6,6 @@ import numpy as np
 
 #: Bin codes. One byte, so a feature has at most 255 bins of values and one of missing.
 CODE = np.uint8
-MAX_BINS = 255
 
 #: Positions of rows. Four bytes halve the traffic of the partition against int64.
 ROW = np.uint32
@@ -61,6 +60,85 @@ LEAF = np.dtype(
     align=True,
 )
 
+#: The kinds of arrays a job refers to: name, dtype, and shape in sizes of the job. M
+#: members, n rows, F features, C codes (of missing values included), W words, K outputs,
+#: T tasks, L leaves, S slots.
+JOB_ARRAYS = {
+    # the rows
+    "row_codes": (CODE, ("n_rows", "n_features")),  # for histograms
+    "column_codes": (CODE, ("n_features", "n_rows")),  # for moving rows by one feature
+    "y": (np.float64, ("n_rows",)),
+    "weight": (np.float64, ("n_rows",)),
+    "task_codes": (np.int32, ("n_rows",)),
+    "raw": (np.float64, ("n_outputs", "n_rows")),
+    "gradient": (np.float64, ("n_outputs", "n_rows")),
+    "hessian": (np.float64, ("n_outputs", "n_rows")),
+    "scratch": (np.float64, (4, "n_rows")),  # where leaf quantiles are wanted
+    # the features
+    "n_bins": (np.int32, ("n_features",)),
+    "categorical": (np.uint8, ("n_features",)),
+    "thresholds": (np.float64, ("n_features", "threshold_width")),  # upper edges of bins
+    # the tree being grown
+    "order": (ROW, ("n_rows",)),
+    "buffer": (ROW, ("n_rows",)),
+    "payload": (np.int64, ("n_payload",)),  # W words for each row
+    "node_payload": (np.int64, ("n_payload",)),  # the same in the order of a leaf's rows
+    "histograms": (np.int64, ("n_histograms", "n_features", "row_words")),
+    "leaves": (LEAF, ("n_leaves",)),
+    "splits": (SPLIT, ("n_leaves",)),
+    "split_sets": (np.uint64, ("n_leaves", SET_WORDS)),
+    "counts": (np.int64, (3,)),  # leaves, nodes and category sets so far
+    # one for each member
+    "candidates": (SPLIT, ("n_members", 2)),
+    "candidate_sets": (np.uint64, ("n_members", 2, SET_WORDS)),
+    "sort_keys": (np.float64, ("n_members", 256)),
+    "sorted_codes": (np.int64, ("n_members", 256)),
+    "selected": (np.uint8, ("n_members", 2, "n_features")),
+    "goes_left": (np.uint8, ("n_members", 256)),
+    "left_counts": (np.int64, ("n_members",)),
+    "extents": (np.float64, ("n_members", 2)),
+    "arrivals": (np.int64, (1,)),  # the barrier
+}
+
+#: All that one member of a team knows while it boosts. Kernels take it as their one
+#: argument and find arrays through the addresses in it: passed one by one, thirty
+#: arrays take Numba three times as long to compile and ten times as long to unpack.
+JOB = np.dtype(
+    [
+        *((name, np.uint64) for name in JOB_ARRAYS),
+        *(
+            (size, np.int64)
+            for size in (
+                "member", "n_members", "n_rows", "n_features", "n_outputs", "missing_code",
+                "threshold_width", "n_payload", "n_histograms", "n_slots", "row_words",
+                "n_leaves",
+            )
+        ),
+        # the loss
+        ("loss", np.int64),
+        ("loss_parameter", np.float64),
+        ("leaf_quantile", np.float64),  # 0 for Newton leaves
+        # limits of a tree
+        ("max_leaf_nodes", np.int64),
+        ("max_depth", np.int64),
+        ("min_samples_leaf", np.float64),
+        ("l2_regularization", np.float64),
+        ("learning_rate", np.float64),
+        ("n_candidate_features", np.int64),
+        ("subsample", np.float64),
+        # packing; see Packing
+        ("n_words", np.int64),
+        ("shift", np.int64),
+        ("gradient_unit", np.float64),
+        ("hessian_unit", np.float64),
+        ("weight_unit", np.float64),
+        ("weight_scale", np.float64),  # turns weights into the integers that are summed
+        ("weight_bits", np.int64),  # length of their total
+        ("seed", np.uint64),
+    ],
+    align=True,
+)
+
 
 class Packing(NamedTuple):
     """How sums of gradients, hessians and weights are packed into integers.
@@ -79,26 +157,14 @@ class Packing(NamedTuple):
     weight_unit: float
 
 
-class GrowthParams(NamedTuple):
-    """The limits of one tree, as scalars a kernel can take."""
-
-    max_leaf_nodes: int
-    max_depth: int
-    min_samples_leaf: float
-    l2_regularization: float
-    learning_rate: float
-    n_candidate_features: int
-    subsample: float
-
-
-class BinnedView(NamedTuple):
-    """Binned features as kernels see them.
+class BinnedFeatures(NamedTuple):
+    """Features as bin codes, computed once and shared by all stages.
 
     The codes are held twice: ``row_codes`` (n_rows, n_features) uint8 for histograms,
     ``column_codes`` (n_features, n_rows) uint8 for moving rows by one feature; either
-    alone would cost one of the two several times as much. ``n_bins`` (n_features,) bins
-    of values in use; ``categorical`` (n_features,) uint8; ``thresholds`` (n_features,
-    >= n_codes - 1) float64, the upper edge of each bin, then infinity. ``missing_code``
+    alone would cost one of the two several times as much. ``n_bins`` (n_features,) int32
+    bins of values in use; ``categorical`` (n_features,) uint8; ``thresholds`` (n_features,
+    >= missing_code) float64, the upper edge of each bin, then infinity. ``missing_code``
     is the last code, common to all features.
     """
 
@@ -108,69 +174,6 @@ class BinnedView(NamedTuple):
     categorical: np.ndarray
     thresholds: np.ndarray
     missing_code: int
-
-
-class Workspace(NamedTuple):
-    """All memory that growing a tree needs, allocated once.
-
-    Shapes, with n rows, F features, W words, C codes, M members, S slots, L leaves:
-    ``order`` and ``buffer`` (n,) uint32; ``payload`` and ``node_payload`` (n * W,)
-    int64; ``histograms`` (S + 2 M, F, C * W) int64: those kept, two that are not kept,
-    two for the sums of each further member; ``n_slots`` is S;
-    ``leaves`` (L,) LEAF; ``splits`` (L,) SPLIT; ``split_sets`` (L, 4) uint64;
-    ``candidates`` (M, 2) SPLIT; ``candidate_sets`` (M, 2, 4) uint64; ``sort_keys``
-    (M, C) float64; ``sorted_codes`` (M, C) int64; ``selected`` (M, 2, F) uint8; ``goes_left`` (M, 256) uint8;
-    ``left_counts`` (M,) int64; ``extents`` (M, 2) float64; ``sizes`` (3,) int64: leaves,
-    nodes and category sets of the tree so far; ``arrivals`` (1,) int64, the barrier.
-    """
-
-    order: np.ndarray
-    buffer: np.ndarray
-    payload: np.ndarray
-    node_payload: np.ndarray
-    histograms: np.ndarray
-    n_slots: int
-    leaves: np.ndarray
-    splits: np.ndarray
-    split_sets: np.ndarray
-    candidates: np.ndarray
-    candidate_sets: np.ndarray
-    sort_keys: np.ndarray
-    sorted_codes: np.ndarray
-    selected: np.ndarray
-    goes_left: np.ndarray
-    left_counts: np.ndarray
-    extents: np.ndarray
-    sizes: np.ndarray
-    arrivals: np.ndarray
-
-
-class RowInfo(NamedTuple):
-    """What kernels know of the rows besides their features.
-
-    ``weight`` (n_rows,) float64 sample weights; ``task_codes`` (n_rows,) int32;
-    ``weight_scale`` turns weights into the integers that are summed (1 when they are
-    integers already) and ``weight_bits`` is the length of their total.
-    """
-
-    weight: np.ndarray
-    task_codes: np.ndarray
-    weight_scale: float
-    weight_bits: int
-
-
-class TreeJob(NamedTuple):
-    """One member's view of the growth of one tree, so that it travels as one argument."""
-
-    member: int
-    n_members: int
-    seed: np.uint64
-    binned: BinnedView
-    params: GrowthParams
-    packing: Packing
-    workspace: Workspace
-    nodes: np.ndarray
-    category_sets: np.ndarray
 
 
 class TreeBuffer(NamedTuple):

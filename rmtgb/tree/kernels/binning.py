@@ -47,7 +47,7 @@ def bin_rows(X, positions, thresholds, n_bins, categorical, missing_code, row_co
     positions : ndarray of int64 of shape (m,)
         Where each row goes.
     thresholds, n_bins, categorical, missing_code
-        As in :class:`~rmtgb.tree.dtypes.BinnedView`.
+        As in :class:`~rmtgb.tree.dtypes.BinnedFeatures`.
     row_codes, column_codes : ndarray of uint8
         OUT, shapes (n_rows, n_features) and (n_features, n_rows).
     """

@@ -6,16 +6,36 @@ leaf are divided among the members for moving, its features for histograms and s
 
 import numpy as np
 
-from rmtgb._jit import inner
-from rmtgb._team import barrier, share
+from rmtgb._jit import inner, part
+from rmtgb._team import share
 from rmtgb.tree.dtypes import SET_WORDS
 from rmtgb.tree.kernels.histograms import TILE, build_histograms
-from rmtgb.tree.kernels.packing import unpack
+from rmtgb.tree.kernels.memory import (
+    candidate_sets_of,
+    candidates_of,
+    categorical_of,
+    counts_of,
+    histograms_of,
+    leaves_of,
+    n_bins_of,
+    node_payload_of,
+    order_of,
+    payload_of,
+    row_codes_of,
+    selected_of,
+    sort_keys_of,
+    sorted_codes_of,
+    split_sets_of,
+    splits_of,
+    thresholds_of,
+    wait,
+)
+from rmtgb.tree.kernels.packing import packing_of, unpack
 from rmtgb.tree.kernels.partition import collect_share, divide_share, gather_share
 from rmtgb.tree.kernels.random import mix, uniform
 from rmtgb.tree.kernels.splitting import scan_categorical, scan_numerical, score
 
-#: Positions in ``Workspace.sizes``.
+#: Positions in the counts of a job.
 N_LEAVES, N_NODES, N_SETS = 0, 1, 2
 
 #: A split must save more than the rounding errors of its own gain.
@@ -28,50 +48,45 @@ NONE = -1
 SMALL, LARGE = 0, 1
 
 
-@inner
-def grow_tree(job):
-    """Grow one tree on the packed gradients of a workspace; called by every member.
+@part
+def grow_tree(job, nodes, category_sets):
+    """Grow one tree on the packed gradients of a job; called by every member.
 
     Parameters
     ----------
-    job : TreeJob
-        ``nodes`` (>= 2 L - 1) and ``category_sets`` (>= L - 1) of a tree with at most
-        L leaves are OUT; node 0 is the root. Afterwards, for every member,
-        ``workspace.leaves[:n_leaves]`` and ``workspace.order`` tell which rows are in
-        which leaf, and ``workspace.sizes`` the numbers of leaves, nodes and sets.
+    job : JOB record
+        Afterwards, for every member, ``leaves[:n_leaves]`` and ``order`` tell which rows
+        are in which leaf, and ``counts`` the numbers of leaves, nodes and sets.
+    nodes : ndarray of TREE_NODE of shape (>= 2 * max_leaf_nodes - 1,)
+        OUT, the tree; node 0 is the root.
+    category_sets : ndarray of uint64 of shape (>= max_leaf_nodes - 1, 4)
+        OUT, the codes that go left in categorical splits.
     """
-    _start_at_root(job)
+    leaves, splits, split_sets = leaves_of(job), splits_of(job), split_sets_of(job)
+    counts = counts_of(job)
+    _start_at_root(job, nodes)
     left, right = np.int64(0), np.int64(NONE)  # the root has no sibling
     while True:
         wait(job)
         _find_splits(job, left, right)
         wait(job)
-        left = _choose_leaf(job)
+        left = _choose_leaf(splits, counts[N_LEAVES], job["max_leaf_nodes"])
         if left == NONE:
             break
-        leaf, split = job.workspace.leaves[left], job.workspace.splits[left]
-        divide_share(job, leaf, split, job.workspace.split_sets[left])
+        divide_share(job, leaves[left], splits[left], split_sets[left])
         wait(job)
-        middle = collect_share(job, leaf)
-        right = job.workspace.sizes[N_LEAVES]
+        middle = collect_share(job, leaves[left])
+        right = counts[N_LEAVES]
         wait(job)
-        if job.member == 0:
-            _record_split(job, left, middle)
+        if job["member"] == 0:
+            _record_split(job, left, middle, nodes, category_sets)
 
 
 @inner
-def wait(job):
-    """Wait for the other members."""
-    barrier(job.member, job.n_members, job.workspace.arrivals)
-
-
-@inner
-def _choose_leaf(job):
+def _choose_leaf(splits, n_leaves, max_leaf_nodes):
     """Return the leaf with the largest gain, the earliest among equals."""
-    splits = job.workspace.splits
-    n_leaves = job.workspace.sizes[N_LEAVES]
     best, largest = NONE, 0.0
-    if n_leaves < job.params.max_leaf_nodes:
+    if n_leaves < max_leaf_nodes:
         for leaf in range(n_leaves):
             if splits[leaf]["gain"] > largest:
                 best, largest = leaf, splits[leaf]["gain"]
@@ -79,91 +94,96 @@ def _choose_leaf(job):
 
 
 @inner
-def _start_at_root(job):
-    workspace, n_words = job.workspace, job.packing.n_words
-    n_rows = job.binned.row_codes.shape[0]
-    first, last = share(0, n_rows, job.member, job.n_members)
+def _start_at_root(job, nodes):
+    order, payload, candidates = order_of(job), payload_of(job), candidates_of(job)
+    n_rows, n_words = job["n_rows"], job["n_words"]
+    first, last = share(0, n_rows, job["member"], job["n_members"])
     total_0, total_1 = 0, 0
     for row in range(first, last):
-        workspace.order[row] = row
-        total_0 += workspace.payload[n_words * row]
+        order[row] = row
+        total_0 += payload[n_words * row]
         if n_words == 2:
-            total_1 += workspace.payload[2 * row + 1]
-    workspace.candidates[job.member, 0]["left_0"] = total_0
-    workspace.candidates[job.member, 0]["left_1"] = total_1
+            total_1 += payload[2 * row + 1]
+    candidates[job["member"], 0]["left_0"] = total_0
+    candidates[job["member"], 0]["left_1"] = total_1
     wait(job)
-    if job.member == 0:
-        root, sums = workspace.leaves[0], workspace.candidates[: job.n_members, 0]
+    if job["member"] == 0:
+        root, counts = leaves_of(job)[0], counts_of(job)
         root["start"], root["stop"], root["depth"], root["slot"] = 0, n_rows, 0, 0
         root["total_0"], root["total_1"] = 0, 0
-        for member in range(job.n_members):
-            root["total_0"] += sums[member]["left_0"]
-            root["total_1"] += sums[member]["left_1"]
-        workspace.sizes[N_LEAVES], workspace.sizes[N_NODES], workspace.sizes[N_SETS] = 1, 0, 0
-        _add_node(job, root)
+        for member in range(job["n_members"]):
+            root["total_0"] += candidates[member, 0]["left_0"]
+            root["total_1"] += candidates[member, 0]["left_1"]
+        counts[N_LEAVES], counts[N_NODES], counts[N_SETS] = 1, 0, 0
+        _add_node(job, root, counts, nodes)
 
 
 @inner
-def _add_node(job, leaf):
+def _add_node(job, leaf, counts, nodes):
     """Append the node of a new leaf to the tree, and decide whether it may be split."""
-    params, sizes = job.params, job.workspace.sizes
-    gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], job.packing)
-    hessian += params.l2_regularization
-    node = job.nodes[sizes[N_NODES]]
-    node["value"] = -params.learning_rate * gradient / hessian if hessian > 0.0 else 0.0
+    gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], packing_of(job))
+    hessian += job["l2_regularization"]
+    node = nodes[counts[N_NODES]]
+    node["value"] = -job["learning_rate"] * gradient / hessian if hessian > 0.0 else 0.0
     node["weight"] = weight
     node["feature"], node["left"], node["category_set"] = NONE, NONE, NONE
     node["threshold"], node["gain"], node["missing_left"] = 0.0, 0.0, 0
-    leaf["node"] = sizes[N_NODES]
+    leaf["node"] = counts[N_NODES]
     leaf["open"] = (
-        sizes[N_LEAVES] < params.max_leaf_nodes
-        and leaf["depth"] < params.max_depth
-        and weight >= 2.0 * params.min_samples_leaf * (1.0 - 1e-9)
+        counts[N_LEAVES] < job["max_leaf_nodes"]
+        and leaf["depth"] < job["max_depth"]
+        and weight >= 2.0 * _min_weight(job)
         and hessian > 0.0
     )
-    sizes[N_NODES] += 1
+    counts[N_NODES] += 1
 
 
 @inner
-def _record_split(job, parent, middle):
+def _min_weight(job):
+    """Return the smallest weight of a leaf, less what summing weights may lose."""
+    return job["min_samples_leaf"] * (1.0 - 1e-9)
+
+
+@inner
+def _record_split(job, parent, middle, nodes, category_sets):
     """Turn a leaf into an inner node: its left child takes its place, the right one is new."""
-    workspace = job.workspace
-    sizes, split = workspace.sizes, workspace.splits[parent]
-    left, right = workspace.leaves[parent], workspace.leaves[sizes[N_LEAVES]]
-    node = job.nodes[left["node"]]
+    counts, split = counts_of(job), splits_of(job)[parent]
+    left, right = leaves_of(job)[parent], leaves_of(job)[counts[N_LEAVES]]
+    node = nodes[left["node"]]
     node["feature"], node["gain"] = split["feature"], split["gain"]
-    node["missing_left"], node["left"] = split["missing_left"], sizes[N_NODES]
+    node["missing_left"], node["left"] = split["missing_left"], counts[N_NODES]
     if split["categorical"]:
-        node["category_set"] = sizes[N_SETS]
+        node["category_set"] = counts[N_SETS]
+        codes_left = split_sets_of(job)[parent]
         for word in range(SET_WORDS):
-            job.category_sets[sizes[N_SETS], word] = workspace.split_sets[parent, word]
-        sizes[N_SETS] += 1
+            category_sets[counts[N_SETS], word] = codes_left[word]
+        counts[N_SETS] += 1
     else:
-        node["threshold"] = job.binned.thresholds[split["feature"], split["bin"]]
+        node["threshold"] = thresholds_of(job)[split["feature"], split["bin"]]
     # The larger child inherits the parent's histogram: the other is subtracted from it.
-    slot = sizes[N_LEAVES] if sizes[N_LEAVES] < workspace.n_slots else NONE
+    slot = counts[N_LEAVES] if counts[N_LEAVES] < job["n_slots"] else NONE
     right["start"], right["stop"], left["stop"] = middle, left["stop"], middle
     right["slot"] = slot
-    if right["stop"] - right["start"] > left["stop"] - left["start"]:
+    if _n_rows(right) > _n_rows(left):
         right["slot"], left["slot"] = left["slot"], slot
     right["total_0"] = left["total_0"] - split["left_0"]
     right["total_1"] = left["total_1"] - split["left_1"]
     left["total_0"], left["total_1"] = split["left_0"], split["left_1"]
     left["depth"] += 1
     right["depth"] = left["depth"]
-    sizes[N_LEAVES] += 1
-    _add_node(job, left)
-    _add_node(job, right)
+    counts[N_LEAVES] += 1
+    _add_node(job, left, counts, nodes)
+    _add_node(job, right, counts, nodes)
 
 
-@inner
+@part
 def _find_splits(job, left, right):
     """Find the best splits of two sibling leaves, or of the root (right is NONE).
 
     Only the smaller sibling's histograms are summed; the larger one's are what is left
     of the parent's, where those were kept.
     """
-    leaves = job.workspace.leaves
+    leaves = leaves_of(job)
     siblings = (left, right)
     if right != NONE and _n_rows(leaves[right]) < _n_rows(leaves[left]):
         siblings = (right, left)
@@ -181,7 +201,7 @@ def _find_splits(job, left, right):
     if build_small or build_large:
         _scan_share(job, siblings, build)
         wait(job)
-    if job.member == 0:
+    if job["member"] == 0:
         for child in range(2):
             if siblings[child] != NONE:
                 _keep_best(job, siblings[child], child, build_small or build_large)
@@ -195,13 +215,13 @@ def _n_rows(leaf):
 @inner
 def _slot(job, leaf, child):
     """Return where the histograms of a leaf are; those not kept have two fixed places."""
-    return leaf["slot"] if leaf["slot"] != NONE else job.workspace.n_slots + child
+    return leaf["slot"] if leaf["slot"] != NONE else job["n_slots"] + child
 
 
 @inner
 def _partial_slot(job, member, child):
     """Return where the sums of a member other than 0 are before they are added up."""
-    return job.workspace.n_slots + 2 * member + child
+    return job["n_slots"] + 2 * member + child
 
 
 @inner
@@ -210,100 +230,91 @@ def _shares_rows(job, leaf):
 
     Dividing the rows reads every row once, but the members' sums must be added up.
     """
-    n_features = job.binned.row_codes.shape[1]
     return (
-        job.n_members > 1
-        and n_features < TILE * job.n_members
-        and _n_rows(leaf) >= MIN_ROWS_PER_MEMBER * job.n_members
+        job["n_members"] > 1
+        and job["n_features"] < TILE * job["n_members"]
+        and _n_rows(leaf) >= MIN_ROWS_PER_MEMBER * job["n_members"]
     )
 
 
-@inner
+@part
 def _build_share(job, leaf, child):
     """Sum a member's share of the histograms of a leaf."""
     gather_share(job, leaf)
     wait(job)
-    workspace, n_words = job.workspace, job.packing.n_words
-    first, last = 0, job.binned.row_codes.shape[1]
+    first, last = 0, job["n_features"]
     start, stop = leaf["start"], leaf["stop"]
-    slot = _slot(job, leaf, child)
+    slot, n_words = _slot(job, leaf, child), job["n_words"]
     if _shares_rows(job, leaf):
-        start, stop = share(start, stop, job.member, job.n_members)
-        if job.member > 0:
-            slot = _partial_slot(job, job.member, child)
+        start, stop = share(start, stop, job["member"], job["n_members"])
+        if job["member"] > 0:
+            slot = _partial_slot(job, job["member"], child)
     else:
-        first, last = share(first, last, job.member, job.n_members)
+        first, last = share(first, last, job["member"], job["n_members"])
     build_histograms(
-        job.binned.row_codes,
-        first,
-        last,
-        workspace.order[start:stop],
-        workspace.node_payload[n_words * start : n_words * stop],
-        n_words,
-        workspace.histograms[slot],
+        row_codes_of(job), first, last, order_of(job)[start:stop],
+        node_payload_of(job)[n_words * start : n_words * stop], n_words,
+        histograms_of(job)[slot],
     )
 
 
-@inner
-def _add_partial(job, leaf, child, feature, histogram):
-    """Add the other members' sums to those of member 0."""
-    if _shares_rows(job, leaf):
-        for member in range(1, job.n_members):
-            partial = job.workspace.histograms[_partial_slot(job, member, child), feature]
-            for i in range(histogram.size):
-                histogram[i] += partial[i]
-
-
-@inner
+@part
 def _scan_share(job, siblings, build):
     """Find the best splits of two siblings on a member's share of the features."""
-    leaves, candidates = job.workspace.leaves, job.workspace.candidates[job.member]
-    selected = job.workspace.selected[job.member]
+    leaves, histograms, member = leaves_of(job), histograms_of(job), job["member"]
+    candidates, selected = candidates_of(job)[member], selected_of(job)[member]
     for child in range(2):
         candidates[child]["feature"] = NONE
         if siblings[child] != NONE:
             candidates[child]["gain"] = _parent_score(job, leaves[siblings[child]])
             _select_features(job, leaves[siblings[child]]["node"], selected[child])
-    n_used = (job.binned.missing_code + 1) * job.packing.n_words
-    first, last = share(0, job.binned.row_codes.shape[1], job.member, job.n_members)
+    n_used = (job["missing_code"] + 1) * job["n_words"]
+    first, last = share(0, job["n_features"], member, job["n_members"])
     for feature in range(first, last):
-        small_slot = _slot(job, leaves[siblings[SMALL]], SMALL)
-        sibling = job.workspace.histograms[small_slot, feature, :n_used]
+        sibling = histograms[_slot(job, leaves[siblings[SMALL]], SMALL), feature, :n_used]
         for child in range(2):
             if siblings[child] == NONE:
                 continue
             leaf = leaves[siblings[child]]
-            histogram = job.workspace.histograms[_slot(job, leaf, child), feature, :n_used]
+            histogram = histograms[_slot(job, leaf, child), feature, :n_used]
             if build[child]:
-                _add_partial(job, leaf, child, feature, histogram)
+                if _shares_rows(job, leaf):
+                    for other in range(1, job["n_members"]):
+                        _add(histogram, histograms[_partial_slot(job, other, child), feature], 1)
             elif child == LARGE and leaf["open"]:
-                for i in range(n_used):
-                    histogram[i] -= sibling[i]
+                _add(histogram, sibling, -1)
             if leaf["open"] and selected[child, feature]:
                 _scan(job, leaf, feature, histogram, child)
 
 
 @inner
+def _add(histogram, other, sign):
+    for i in range(histogram.size):
+        histogram[i] += sign * other[i]
+
+
+@inner
 def _parent_score(job, leaf):
-    gradient, hessian, _ = unpack(leaf["total_0"], leaf["total_1"], job.packing)
-    return score(gradient, hessian, job.params.l2_regularization) * (1.0 + RELATIVE_MIN_GAIN)
+    gradient, hessian, _ = unpack(leaf["total_0"], leaf["total_1"], packing_of(job))
+    return score(gradient, hessian, job["l2_regularization"]) * (1.0 + RELATIVE_MIN_GAIN)
 
 
 @inner
 def _scan(job, leaf, feature, histogram, child):
     """Find the best split of a leaf on one feature."""
-    workspace = job.workspace
-    split = workspace.candidates[job.member, child]
-    if job.binned.categorical[feature]:
+    member, total_0, total_1 = job["member"], leaf["total_0"], leaf["total_1"]
+    l2, min_weight, packing = job["l2_regularization"], _min_weight(job), packing_of(job)
+    split = candidates_of(job)[member, child]
+    if categorical_of(job)[feature]:
         scan_categorical(
-            histogram, feature, leaf["total_0"], leaf["total_1"], job.params, job.packing,
-            workspace.sort_keys[job.member], workspace.sorted_codes[job.member], split,
-            workspace.candidate_sets[job.member, child],
+            histogram, feature, total_0, total_1, l2, min_weight, packing,
+            sort_keys_of(job)[member], sorted_codes_of(job)[member], split,
+            candidate_sets_of(job)[member, child],
         )
     else:
         scan_numerical(
-            histogram, feature, job.binned.n_bins[feature], leaf["total_0"], leaf["total_1"],
-            job.params, job.packing, split,
+            histogram, feature, n_bins_of(job)[feature], total_0, total_1, l2, min_weight,
+            packing, split,
         )
 
 
@@ -315,8 +326,8 @@ def _select_features(job, node, selected):
     of all, and every member can tell without asking the others.
     """
     missing = selected.size
-    wanted = min(job.params.n_candidate_features, missing)
-    node_seed = mix(job.seed, node)
+    wanted = min(job["n_candidate_features"], missing)
+    node_seed = mix(job["seed"], node)
     for feature in range(selected.size):
         chosen = wanted == missing or uniform(node_seed, feature) * missing < wanted
         selected[feature] = chosen
@@ -327,16 +338,17 @@ def _select_features(job, node, selected):
 @inner
 def _keep_best(job, leaf, child, scanned):
     """Keep the best of the members' candidates: largest gain, then lowest feature."""
-    workspace, split = job.workspace, job.workspace.splits[leaf]
+    split, candidates = splits_of(job)[leaf], candidates_of(job)
     split["gain"] = -1.0
     best = NONE
-    for member in range(job.n_members if scanned else 0):
-        candidate = workspace.candidates[member, child]
+    for member in range(job["n_members"] if scanned else 0):
+        candidate = candidates[member, child]
         if candidate["feature"] != NONE and candidate["gain"] > split["gain"]:
             split["gain"], best = candidate["gain"], member
     if best == NONE:
         return
-    workspace.splits[leaf] = workspace.candidates[best, child]
+    splits_of(job)[leaf] = candidates[best, child]
+    split_set, codes_left = split_sets_of(job)[leaf], candidate_sets_of(job)[best, child]
     for word in range(SET_WORDS):
-        workspace.split_sets[leaf, word] = workspace.candidate_sets[best, child, word]
-    split["gain"] -= _parent_score(job, workspace.leaves[leaf])
+        split_set[word] = codes_left[word]
+    split["gain"] -= _parent_score(job, leaves_of(job)[leaf])

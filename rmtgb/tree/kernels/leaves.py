@@ -5,30 +5,32 @@ import numpy as np
 from rmtgb._jit import inner
 from rmtgb._team import share
 from rmtgb.tree.kernels.growth import N_LEAVES
+from rmtgb.tree.kernels.memory import counts_of, leaves_of, order_of
 
 
 @inner
-def add_leaf_values(job, prediction):
+def add_leaf_values(job, nodes, prediction):
     """Add the value of its leaf to every row's prediction; all members together.
 
     Parameters
     ----------
-    job : TreeJob
-        A grown tree.
+    job : JOB record
+    nodes : ndarray of TREE_NODE
+        The tree that the job has grown.
     prediction : ndarray of float64 of shape (n_rows,)
         INOUT.
     """
-    workspace = job.workspace
-    for position in range(workspace.sizes[N_LEAVES]):
-        leaf = workspace.leaves[position]
-        value = job.nodes[leaf["node"]]["value"]
-        first, last = share(leaf["start"], leaf["stop"], job.member, job.n_members)
+    leaves, order = leaves_of(job), order_of(job)
+    for position in range(counts_of(job)[N_LEAVES]):
+        leaf = leaves[position]
+        value = nodes[leaf["node"]]["value"]
+        first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
         for i in range(first, last):
-            prediction[workspace.order[i]] += value
+            prediction[order[i]] += value
 
 
 @inner
-def set_leaf_quantiles(job, level, residual, weight, values, weights):
+def set_leaf_quantiles(job, nodes, residual, weight, values, weights):
     """Replace leaf values by a weighted quantile of residuals; members share the leaves.
 
     For losses whose gradient is only a sign, a Newton step has the wrong length; the
@@ -36,28 +38,28 @@ def set_leaf_quantiles(job, level, residual, weight, values, weights):
 
     Parameters
     ----------
-    job : TreeJob
-        A grown tree; leaf values in ``job.nodes`` are OUT.
-    level : float
-        Level of the quantile, in (0, 1).
+    job : JOB record
+        Its ``leaf_quantile`` is the level of the quantile.
+    nodes : ndarray of TREE_NODE
+        The tree that the job has grown; its leaf values are OUT.
     residual, weight : ndarray of float64 of shape (n_rows,)
         Residuals and weights; rows of weight zero do not count.
     values, weights : ndarray of float64 of shape (n_rows,)
         Scratch.
     """
-    workspace = job.workspace
-    for position in range(job.member, workspace.sizes[N_LEAVES], job.n_members):
-        leaf = workspace.leaves[position]
+    leaves, order = leaves_of(job), order_of(job)
+    for position in range(job["member"], counts_of(job)[N_LEAVES], job["n_members"]):
+        leaf = leaves[position]
         size = leaf["start"]
         for i in range(leaf["start"], leaf["stop"]):
-            row = workspace.order[i]
+            row = order[i]
             if weight[row] > 0.0:
                 values[size], weights[size] = residual[row], weight[row]
                 size += 1
         quantile = weighted_quantile(
-            values[leaf["start"] : size], weights[leaf["start"] : size], level
+            values[leaf["start"] : size], weights[leaf["start"] : size], job["leaf_quantile"]
         )
-        job.nodes[leaf["node"]]["value"] = job.params.learning_rate * quantile
+        nodes[leaf["node"]]["value"] = job["learning_rate"] * quantile
 
 
 @inner

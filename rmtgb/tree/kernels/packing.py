@@ -3,8 +3,17 @@
 import numpy as np
 
 from rmtgb._jit import inner
-from rmtgb._team import barrier, share
+from rmtgb._team import share
 from rmtgb.tree.dtypes import Packing
+from rmtgb.tree.kernels.memory import (
+    extents_of,
+    gradient_of,
+    hessian_of,
+    payload_of,
+    task_codes_of,
+    wait,
+    weight_of,
+)
 from rmtgb.tree.kernels.random import uniform
 
 #: Bits of one row's gradient and hessian at the most; more would not change a float64 sum.
@@ -27,6 +36,15 @@ def unpack(word_0, word_1, packing):
 
 
 @inner
+def packing_of(job):
+    """Return the packing of a job as scalars that stay in registers."""
+    return Packing(
+        job["n_words"], job["shift"], job["gradient_unit"], job["hessian_unit"],
+        job["weight_unit"],
+    )
+
+
+@inner
 def bit_length(number):
     """Return the number of bits of a non-negative integer."""
     bits = 0
@@ -37,35 +55,45 @@ def bit_length(number):
 
 
 @inner
-def _largest(start, stop, gradient, hessian, task_codes, coefficient):
-    """Return the largest |c g| and c^2 h of a range of rows."""
+def _measure_share(job, output, coefficient):
+    """Find the largest |c g| and c^2 h of a member's rows."""
+    gradient, hessian = gradient_of(job)[output], hessian_of(job)[output]
+    task_codes = task_codes_of(job)
+    start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     largest_gradient, largest_hessian = 0.0, 0.0
     for i in range(start, stop):
         c = coefficient[task_codes[i]]
         largest_gradient = max(largest_gradient, abs(c * gradient[i]))
         largest_hessian = max(largest_hessian, c * c * hessian[i])
-    return largest_gradient, largest_hessian
+    extents = extents_of(job)
+    extents[job["member"], 0] = largest_gradient
+    extents[job["member"], 1] = largest_hessian
 
 
 @inner
-def _choose_packing(n_words, n_rows, weight_scale, weight_bits, largest_gradient, largest_hessian):
+def _choose_units(job):
     """Give gradient and hessian all the bits that no sum of the rows can overflow."""
-    row_bits = bit_length(n_rows)
-    if n_words == 1:
+    largest_gradient, largest_hessian = 1e-300, 1e-300
+    extents = extents_of(job)
+    for member in range(job["n_members"]):
+        largest_gradient = max(largest_gradient, extents[member, 0])
+        largest_hessian = max(largest_hessian, extents[member, 1])
+    row_bits, weight_bits = bit_length(job["n_rows"]), job["weight_bits"]
+    job["shift"] = weight_bits
+    job["weight_unit"] = 1.0 / job["weight_scale"]
+    if job["n_words"] == 1:
         gradient_bits = min(GRADIENT_BITS, 62 - weight_bits - row_bits)
-        hessian_unit = 1.0 / weight_scale
+        job["hessian_unit"] = job["weight_unit"]
     else:
         gradient_bits = min(GRADIENT_BITS, 62 - row_bits)
         hessian_bits = min(HESSIAN_BITS, 63 - weight_bits - row_bits)
-        hessian_unit = max(largest_hessian, 1e-300) / ((1 << hessian_bits) - 1)
-    gradient_unit = max(largest_gradient, 1e-300) / ((1 << gradient_bits) - 1)
-    return Packing(n_words, weight_bits, gradient_unit, hessian_unit, 1.0 / weight_scale)
+        job["hessian_unit"] = largest_hessian / ((1 << hessian_bits) - 1)
+    job["gradient_unit"] = largest_gradient / ((1 << gradient_bits) - 1)
 
 
 @inner
-def pack_rows(member, n_members, seed, subsample, gradient, hessian, rows, coefficient, n_words,
-              workspace):
-    """Pack ``(c g, c^2 h, weight)`` of every row for one tree; all members together.
+def pack_rows(job, output, coefficient):
+    """Pack ``(c g, c^2 h, weight)`` of every row for one tree; called by every member.
 
     Rows of weight zero, and rows left out of the subsample, get an empty payload:
     they move through the tree like the others, and so receive its prediction, but
@@ -73,54 +101,31 @@ def pack_rows(member, n_members, seed, subsample, gradient, hessian, rows, coeff
 
     Parameters
     ----------
-    member, n_members : int
-        The calling member and the size of the team.
-    seed : uint64
-        Decides the subsample.
-    subsample : float
-        Probability of a row to take part.
-    gradient, hessian : ndarray of float64 of shape (n_rows,)
-        Of the loss at the current prediction, multiplied by the sample weight.
-    rows : RowInfo
-        Weights and tasks of the rows.
+    job : JOB record
+        ``payload`` and the packing are OUT.
+    output : int
+        Which gradients and hessians.
     coefficient : ndarray of float64 of shape (n_tasks,)
         c, the derivative of the raw prediction with respect to this ensemble.
-    n_words : int
-        1 if hessians are equal to the weights, which must be all equal; else 2.
-    workspace : Workspace
-        ``payload`` is OUT, ``extents`` is scratch.
-
-    Returns
-    -------
-    Packing
-        How to unpack sums, the same in every member.
     """
-    n_rows = gradient.size
-    start, stop = share(0, n_rows, member, n_members)
-    extents = workspace.extents[member]
-    extents[0], extents[1] = _largest(
-        start, stop, gradient, hessian, rows.task_codes, coefficient
-    )
-    barrier(member, n_members, workspace.arrivals)
-    largest_gradient, largest_hessian = 0.0, 0.0
-    for other in range(n_members):
-        largest_gradient = max(largest_gradient, workspace.extents[other, 0])
-        largest_hessian = max(largest_hessian, workspace.extents[other, 1])
-    packing = _choose_packing(
-        n_words, n_rows, rows.weight_scale, rows.weight_bits, largest_gradient, largest_hessian
-    )
-    payload = workspace.payload
-    gradient_scale, hessian_scale = 1.0 / packing.gradient_unit, 1.0 / packing.hessian_unit
+    _measure_share(job, output, coefficient)
+    wait(job)
+    _choose_units(job)
+    gradient, hessian = gradient_of(job)[output], hessian_of(job)[output]
+    weights, task_codes, payload = weight_of(job), task_codes_of(job), payload_of(job)
+    gradient_scale, hessian_scale = 1.0 / job["gradient_unit"], 1.0 / job["hessian_unit"]
+    weight_scale, shift, seed = job["weight_scale"], job["shift"], job["seed"]
+    n_words, subsample = job["n_words"], job["subsample"]
+    start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     for i in range(start, stop):
-        c = coefficient[rows.task_codes[i]]
+        c = coefficient[task_codes[i]]
         g, h, weight = 0, 0, 0
-        if rows.weight[i] > 0.0 and (subsample >= 1.0 or uniform(seed, i) < subsample):
+        if weights[i] > 0.0 and (subsample >= 1.0 or uniform(seed, i) < subsample):
             g = np.int64(np.rint(c * gradient[i] * gradient_scale))
             h = np.int64(np.rint(c * c * hessian[i] * hessian_scale))
-            weight = np.int64(np.rint(rows.weight[i] * rows.weight_scale))
+            weight = np.int64(np.rint(weights[i] * weight_scale))
         if n_words == 1:
-            payload[i] = (g << packing.shift) + weight
+            payload[i] = (g << shift) + weight
         else:
             payload[2 * i] = g
-            payload[2 * i + 1] = (h << packing.shift) + weight
-    return packing
+            payload[2 * i + 1] = (h << shift) + weight

@@ -4,6 +4,15 @@ import numpy as np
 
 from rmtgb._jit import inner
 from rmtgb._team import share
+from rmtgb.tree.kernels.memory import (
+    buffer_of,
+    column_codes_of,
+    goes_left_of,
+    left_counts_of,
+    node_payload_of,
+    order_of,
+    payload_of,
+)
 from rmtgb.tree.kernels.splitting import in_set
 
 
@@ -27,11 +36,11 @@ def divide_share(job, leaf, split, codes_left):
     former. Both ends are written for every row and only one of them advances, which
     avoids a branch that no processor can predict.
     """
-    start, stop = share(leaf["start"], leaf["stop"], job.member, job.n_members)
-    goes_left = job.workspace.goes_left[job.member]
-    _fill_goes_left(split, codes_left, job.binned.missing_code, goes_left)
-    column = job.binned.column_codes[split["feature"]]
-    order, buffer = job.workspace.order, job.workspace.buffer
+    start, stop = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
+    goes_left = goes_left_of(job)[job["member"]]
+    _fill_goes_left(split, codes_left, job["missing_code"], goes_left)
+    column = column_codes_of(job)[split["feature"]]
+    order, buffer = order_of(job), buffer_of(job)
     front, back = start, stop - 1
     for i in range(start, stop):
         row = order[i]
@@ -40,7 +49,7 @@ def divide_share(job, leaf, split, codes_left):
         buffer[back] = row
         front += left
         back += left - 1
-    job.workspace.left_counts[job.member] = front - start
+    left_counts_of(job)[job["member"]] = front - start
 
 
 @inner
@@ -52,16 +61,16 @@ def collect_share(job, leaf):
     int
         Where the right child starts, the same in every member.
     """
-    counts = job.workspace.left_counts
-    start, stop = share(leaf["start"], leaf["stop"], job.member, job.n_members)
+    counts = left_counts_of(job)
+    start, stop = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
     left_before, middle = 0, leaf["start"]
-    for member in range(job.n_members):
+    for member in range(job["n_members"]):
         middle += counts[member]
-        left_before += counts[member] if member < job.member else 0
+        left_before += counts[member] if member < job["member"] else 0
     left_to = leaf["start"] + left_before
     right_to = middle + (start - leaf["start"]) - left_before
-    n_left = counts[job.member]
-    order, buffer = job.workspace.order, job.workspace.buffer
+    n_left = counts[job["member"]]
+    order, buffer = order_of(job), buffer_of(job)
     for i in range(n_left):
         order[left_to + i] = buffer[start + i]
     for i in range(stop - start - n_left):
@@ -72,10 +81,10 @@ def collect_share(job, leaf):
 @inner
 def gather_share(job, leaf):
     """Copy the payload of a member's share of a leaf's rows into the order of the rows."""
-    first, last = share(leaf["start"], leaf["stop"], job.member, job.n_members)
-    order = job.workspace.order
-    payload, node_payload = job.workspace.payload, job.workspace.node_payload
-    if job.packing.n_words == 1:
+    first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
+    order = order_of(job)
+    payload, node_payload = payload_of(job), node_payload_of(job)
+    if job["n_words"] == 1:
         for i in range(first, last):
             node_payload[i] = payload[order[i]]
     else:

@@ -22,15 +22,14 @@ def score(gradient, hessian, l2_regularization):
 
 
 @inner
-def split_gain(left_0, left_1, total_0, total_1, l2_regularization, params, packing):
+def split_gain(left_0, left_1, total_0, total_1, l2_regularization, min_weight, packing):
     """Return what a split saves, or -1 if a child is too small.
 
     The gain is score(left) + score(right), to be compared with score(parent).
     """
     g_left, h_left, w_left = unpack(left_0, left_1, packing)
     g_right, h_right, w_right = unpack(total_0 - left_0, total_1 - left_1, packing)
-    enough = params.min_samples_leaf * (1.0 - 1e-9)
-    if w_left < enough or w_right < enough:
+    if w_left < min_weight or w_right < min_weight:
         return -1.0
     floor = MIN_HESSIAN * (h_left + h_right) / (w_left + w_right)
     if h_left <= floor or h_right <= floor:
@@ -52,7 +51,9 @@ def _keep(split, gain, feature, position, missing_left, left_0, left_1):
 
 
 @inner
-def scan_numerical(histogram, feature, n_bins, total_0, total_1, params, packing, split):
+def scan_numerical(
+    histogram, feature, n_bins, total_0, total_1, l2_regularization, min_weight, packing, split
+):
     """Try every threshold of a feature, with missing values on either side.
 
     Parameters
@@ -63,7 +64,8 @@ def scan_numerical(histogram, feature, n_bins, total_0, total_1, params, packing
         The feature and its number of bins of values.
     total_0, total_1 : int
         Packed sums of the node.
-    params : GrowthParams
+    l2_regularization, min_weight : float
+        Added to hessians; smallest weight of a child.
     packing : Packing
     split : SPLIT record
         INOUT, replaced where a larger gain is found. Its ``gain`` is in the scale of
@@ -85,7 +87,7 @@ def scan_numerical(histogram, feature, n_bins, total_0, total_1, params, packing
             left_0 += word_0
             left_1 += word_1
             gain = split_gain(
-                left_0, left_1, total_0, total_1, params.l2_regularization, params, packing
+                left_0, left_1, total_0, total_1, l2_regularization, min_weight, packing
             )
             if gain > split["gain"]:
                 _keep(split, gain, feature, b, missing_left, left_0, left_1)
@@ -130,7 +132,8 @@ def _comes_before(code, other, keys):
 
 @inner
 def scan_categorical(
-    histogram, feature, total_0, total_1, params, packing, keys, by_key, split, codes_left
+    histogram, feature, total_0, total_1, l2_regularization, min_weight, packing, keys, by_key,
+    split, codes_left,
 ):
     """Try every prefix of the categories sorted by gradient (Fisher 1958).
 
@@ -147,13 +150,13 @@ def scan_categorical(
     words = packing.n_words
     n_used = _sort_categories(histogram, total_0, total_1, packing, keys, by_key)
     _, hessian, weight = unpack(total_0, total_1, packing)
-    l2 = params.l2_regularization + CATEGORY_SMOOTHING * hessian / weight
+    l2 = l2_regularization + CATEGORY_SMOOTHING * hessian / weight
     left_0, left_1, n_left = 0, 0, 0
     for position in range(n_used - 1):
         code = by_key[position]
         left_0 += histogram[words * code]
         left_1 += histogram[words * code + 1] if words == 2 else 0
-        gain = split_gain(left_0, left_1, total_0, total_1, l2, params, packing)
+        gain = split_gain(left_0, left_1, total_0, total_1, l2, min_weight, packing)
         if gain > split["gain"]:
             n_left = position + 1
             _keep(split, gain, feature, 0, 0, left_0, left_1)

@@ -1,0 +1,20 @@
+"""Settings of the whole test suite."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+_SOURCES = sorted((Path(__file__).parent.parent / "rmtgb").rglob("*.py"))
+_KERNELS = [text for path in _SOURCES if "_jit import" in (text := path.read_text())]
+_DIGEST = hashlib.sha256("".join(_KERNELS).encode()).hexdigest()[:16]
+
+# Numba does not notice that a function called by a cached kernel has changed: a cache of
+# its own for each state of the kernels, set before Numba is imported.
+os.environ["NUMBA_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), f"rmtgb-tests-{_DIGEST}")
+
+from hypothesis import settings  # noqa: E402
+
+# The first call of a kernel compiles it, which no deadline survives.
+settings.register_profile("rmtgb", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("rmtgb")
