@@ -46,7 +46,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         max_leaf_nodes_task=8,
         min_samples_leaf_task=5,
         l2_regularization=1.0,
-        partition_regularization=1.0,
+        partition_regularization=0.1,
         task_baseline="shrunken",
         max_bins=255,
         categorical_features="from_dtype",

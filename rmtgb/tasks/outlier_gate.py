@@ -96,26 +96,43 @@ class OutlierGate:
         return bool(exchange)
 
     def _standing_out(self):
-        """Return which tasks' residuals differ from the others' more than tasks do."""
+        """Return which tasks' residuals differ from the others' more than tasks do.
+
+        A task's distance from the median of all tasks, less what noise alone would give, is
+        compared with the spread of these distances over tasks and with its own error.
+        Then tasks that are nearer to those that stand out than to the others join them.
+        """
         sums, information = self._profiles()
-        n_tasks = sums.shape[0]
-        if n_tasks < 3:
-            return np.zeros(n_tasks, dtype=bool)
-        mean = np.divide(sums, information, out=np.full_like(sums, np.nan), where=information > 0)
-        centre = np.nanmedian(mean, axis=0)
-        offsets = self._training.offsets[:-1]
-        squares = np.square(self._state.gradient).sum(axis=0)
-        noise = np.add.reduceat(squares, offsets) / np.maximum(
-            np.add.reduceat(self._state.hessian.sum(axis=0), offsets), 1e-300
-        )
-        n_groups = np.count_nonzero(information > 0, axis=1)
-        total = np.maximum(information.sum(axis=1), 1e-300)
-        distance = np.nansum(information * np.square(mean - centre), axis=1)
-        distance = (distance - noise * n_groups) / total
-        error = noise * np.sqrt(2.0 * n_groups) / total
+        if sums.shape[0] < 3:
+            return np.zeros(sums.shape[0], dtype=bool)
+        mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0)
+        known = np.where(information > 0, mean, np.nan)
+        occupied = (information > 0).any(axis=0)
+        centre = np.zeros(sums.shape[1])
+        centre[occupied] = np.nanmedian(known[:, occupied], axis=0)
+        noise, error = self._profile_noise(information)
+        distance = _distance(mean, centre, information) - noise
         middle = np.median(distance)
         spread = 1.4826 * np.median(np.abs(distance - middle))
-        return distance - middle > START_THRESHOLD * np.hypot(spread, error)
+        outliers = distance - middle > START_THRESHOLD * np.hypot(spread, error)
+        if not outliers.any():
+            return outliers
+        sides = [
+            np.average(mean[side], axis=0, weights=information[side] + 1e-300)
+            for side in (~outliers, outliers)
+        ]
+        from_inliers, from_outliers = (_distance(mean, side, information) for side in sides)
+        return outliers | (from_inliers - from_outliers > error)
+
+    def _profile_noise(self, information):
+        """Return mean and standard deviation of a task's distance if it were noise alone."""
+        offsets = self._training.offsets[:-1]
+        squares = np.add.reduceat(np.square(self._state.gradient).sum(axis=0), offsets)
+        hessians = np.add.reduceat(self._state.hessian.sum(axis=0), offsets)
+        noise = squares / np.maximum(hessians, 1e-300)
+        n_groups = np.count_nonzero(information > 0, axis=1)
+        total = np.maximum(information.sum(axis=1), 1e-300)
+        return noise * n_groups / total, noise * np.sqrt(2.0 * n_groups) / total
 
     def _profiles(self):
         """Return each task's gradient and hessian sums by quantile group of each feature."""
@@ -129,6 +146,12 @@ class OutlierGate:
             training.task_codes, state.gradient, state.hessian, sums, information,
         )
         return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
+
+
+def _distance(mean, centre, information):
+    """Return each task's mean squared distance from a profile."""
+    total = np.maximum(information.sum(axis=1), 1e-300)
+    return (information * np.square(mean - centre)).sum(axis=1) / total
 
 
 @kernel

@@ -164,7 +164,7 @@ def _record_split(job, parent, middle, nodes, category_sets):
     slot = counts[N_LEAVES] if counts[N_LEAVES] < job["n_slots"] else NONE
     right["start"], right["stop"], left["stop"] = middle, left["stop"], middle
     right["slot"] = slot
-    if _n_rows(right) > _n_rows(left):
+    if _is_larger(right, left):
         right["slot"], left["slot"] = left["slot"], slot
     right["total_0"] = left["total_0"] - split["left_0"]
     right["total_1"] = left["total_1"] - split["left_1"]
@@ -185,7 +185,7 @@ def _find_splits(job, left, right):
     """
     leaves = leaves_of(job)
     siblings = (left, right)
-    if right != NONE and _n_rows(leaves[right]) < _n_rows(leaves[left]):
+    if right != NONE and not _is_larger(leaves[right], leaves[left]):
         siblings = (right, left)
     small, large = siblings
     build_small = leaves[small]["open"] > 0
@@ -210,6 +210,12 @@ def _find_splits(job, left, right):
 @inner
 def _n_rows(leaf):
     return leaf["stop"] - leaf["start"]
+
+
+@inner
+def _is_larger(right, left):
+    """Return whether the right sibling is the larger one: who inherits histograms."""
+    return _n_rows(right) > _n_rows(left)
 
 
 @inner
