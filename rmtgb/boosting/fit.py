@@ -85,9 +85,11 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor):
     lengths = None
     if settings.stopping is not None:
         chosen_on = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
-        lengths = choose_stage_lengths(
-            chosen_on, settings.stages, settings.stopping, rng_boost, team
-        )
+        stages = settings.stages
+        if validation is None:
+            # fewer rows, but trees of the same size: a task of 16 rows would have other ones
+            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
+        lengths = choose_stage_lengths(chosen_on, stages, settings.stopping, rng_boost, team)
         if validation is None:
             training = replace(
                 chosen_on,

@@ -7,7 +7,6 @@ import numpy as np
 from rmtgb._team import Team
 from rmtgb.boosting.task_rounds import (
     TASK_BINS,
-    TaskLimits,
     TaskRows,
     TaskTrees,
     boost_tasks,
@@ -53,24 +52,18 @@ class TaskStage:
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    patience : int
-        Rounds without improvement on a task's validation rows after which it ends.
-    tolerance : float
-        Relative improvement that counts.
 
     Attributes
     ----------
     validation_loss : ndarray of float64 of shape (n_tasks, n_iter_task + 1)
         Weighted sum of the loss over a task's validation rows before each round, and
-        after the last one; infinite where a task has ended. No columns without
-        validation rows.
+        after the last one. No columns without validation rows.
     """
 
-    def __init__(self, state, settings, rng, patience=1, tolerance=0.0):
+    def __init__(self, state, settings, rng):
         self._state, self._training, self._team = state, state.training, state.team
         self._settings = settings.task_trees
         self._n_rounds = settings.n_iter_task
-        self._limits = TaskLimits(settings.n_iter_task, patience, tolerance)
         self._seed = np.uint64(rng.integers(2**63))
         self._trees = self._allocate_trees()
         if self._n_rounds:
@@ -97,8 +90,7 @@ class TaskStage:
             set_starts=ends[1] - per_task[1],
             n_leaves=n_leaves,
             sizes=np.zeros((training.n_tasks, self._n_rounds * n_outputs, 2), np.int32),
-            n_rounds=np.zeros(training.n_tasks, np.int64),
-            validation_loss=np.full((training.n_tasks, n_losses), np.inf),
+            validation_loss=np.zeros((training.n_tasks, n_losses)),
         )
 
     def _boost(self):
@@ -123,8 +115,8 @@ class TaskStage:
 
         def work(member, n_members, job, table):
             boost_tasks(
-                member, n_members, job.records, queue, tasks, self._seed, rows, self._limits,
-                table, np.ones(1), self._trees,
+                member, n_members, job.records, queue, tasks, self._seed,
+                self._n_rounds, rows, table, np.ones(1), self._trees,
             )
 
         if team.n_members > 1:
@@ -172,7 +164,8 @@ class TaskStage:
         TaskEnsembles
         """
         trees, n_outputs = self._trees, self._training.loss.n_outputs
-        n_rounds = trees.n_rounds if n_rounds is None else np.minimum(n_rounds, trees.n_rounds)
+        if n_rounds is None:
+            n_rounds = np.full(self._training.n_tasks, self._n_rounds)
         starts = np.concatenate([[0], np.cumsum(n_rounds * n_outputs)]).astype(np.int64)
         kept = np.arange(trees.sizes.shape[1]) < (n_rounds * n_outputs)[:, None]
         n_nodes, n_sets = trees.sizes[kept].sum(axis=0, dtype=np.int64)

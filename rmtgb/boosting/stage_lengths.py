@@ -168,8 +168,8 @@ def _finish(state, settings, stopping, rng, path):
     n_rounds, loss, curve = np.zeros(training.n_tasks, np.int64), path.loss, None
     if settings.n_iter_task:
         state.raw[:] = path.raw
-        stage = TaskStage(state, settings, _copy(rng), stopping.patience, stopping.tolerance)
-        losses = _carry_forward(stage.validation_loss)
+        stage = TaskStage(state, settings, _copy(rng))
+        losses = stage.validation_loss
         common = losses.sum(axis=0) / total_weight
         n_rounds = np.argmin(losses + COMMON_ROWS * common, axis=1)
         loss = losses[np.arange(n_rounds.size), n_rounds].sum() / total_weight
@@ -179,13 +179,6 @@ def _finish(state, settings, stopping, rng, path):
         path.validation | (curve or {}),
     )
     return loss, lengths
-
-
-def _carry_forward(losses):
-    """Give a task that has ended its last loss for all later rounds."""
-    last = np.isfinite(losses).sum(axis=1) - 1
-    position = np.minimum(np.arange(losses.shape[1]), last[:, None])
-    return np.take_along_axis(losses, position, axis=1)
 
 
 def _copy(rng):

@@ -1,6 +1,6 @@
 """What the three stages work on: settings, training rows, and one growing ensemble."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,14 @@ class StageSettings:
     common_trees: TreeSettings
     task_trees: TreeSettings
     partition_regularization: float
+
+    def on_fewer_rows(self, share):
+        """Return the settings with which a share of the rows gives trees of the same size."""
+        common, own = (
+            replace(trees, min_samples_leaf=trees.min_samples_leaf * share)
+            for trees in (self.common_trees, self.task_trees)
+        )
+        return replace(self, common_trees=common, task_trees=own)
 
 
 @dataclass(frozen=True)

@@ -51,21 +51,13 @@ class TaskRows(NamedTuple):
     validation_weight: np.ndarray
 
 
-class TaskLimits(NamedTuple):
-    """How long a task is boosted: rounds at most, and rounds without improvement."""
-
-    n_rounds: int
-    patience: int
-    tolerance: float
-
-
 class TaskTrees(NamedTuple):
     """Where the trees of all tasks are written, and how they fared.
 
     ``nodes`` (N,) TREE_NODE and ``sets`` (S, 4) uint64, each task from
     ``node_starts[task]`` (T,) and ``set_starts[task]`` (T,) on, with ``n_leaves`` (T,)
-    int64 bounding a tree; ``sizes`` (T, R * K, 2) int32; ``n_rounds`` (T,) int64 rounds
-    grown; ``validation_loss`` (T, R + 1) float64, or (T, 0) without validation rows.
+    int64 bounding a tree; ``sizes`` (T, R * K, 2) int32 for R rounds;
+    ``validation_loss`` (T, R + 1) float64, or (T, 0) without validation rows.
     """
 
     nodes: np.ndarray
@@ -74,12 +66,11 @@ class TaskTrees(NamedTuple):
     set_starts: np.ndarray
     n_leaves: np.ndarray
     sizes: np.ndarray
-    n_rounds: np.ndarray
     validation_loss: np.ndarray
 
 
 @kernel
-def boost_tasks(member, n_members, jobs, queue, tasks, seed, rows, limits, table, ones, trees):
+def boost_tasks(member, n_members, jobs, queue, tasks, seed, n_rounds, rows, table, ones, trees):
     """Boost some tasks, one after another, each through all of its rounds.
 
     Parameters
@@ -95,9 +86,10 @@ def boost_tasks(member, n_members, jobs, queue, tasks, seed, rows, limits, table
         The tasks.
     seed : uint64
         Decides all random choices.
+    n_rounds : int
+        Rounds of each task.
     rows : TaskRows
         ``raw`` is INOUT.
-    limits : TaskLimits
     table : ndarray of uint8 of shape (n_features, 256)
         Scratch of the team: the task's bin of each code.
     ones : ndarray of float64 of shape (1,)
@@ -112,21 +104,20 @@ def boost_tasks(member, n_members, jobs, queue, tasks, seed, rows, limits, table
         if position >= tasks.size:
             break
         task = tasks[position]
-        _boost_task(jobs, job, task, mix(seed, task), rows, limits, table, ones, trees)
+        _boost_task(jobs, job, task, mix(seed, task), n_rounds, rows, table, ones, trees)
         wait(job)
         position += 1
 
 
 @part
-def _boost_task(jobs, job, task, seed, rows, limits, table, ones, trees):
+def _boost_task(jobs, job, task, seed, n_rounds, rows, table, ones, trees):
     start, stop = rows.offsets[task], rows.offsets[task + 1]
     _take_rows(job, start, stop, rows, table)
     raw = raw_of(job)
     n_outputs, n_nodes = raw.shape[0], 2 * trees.n_leaves[task] - 1
     n_sets = max(1, trees.n_leaves[task] - 1)
-    best = _validate(job, task, 0, start, stop, rows, trees)
-    best_round, done = 0, 0
-    while done < limits.n_rounds and done - best_round < limits.patience:
+    _validate(job, task, 0, start, stop, rows, trees)
+    for done in range(n_rounds):
         node = trees.node_starts[task] + done * n_outputs * n_nodes
         one_set = trees.set_starts[task] + done * n_outputs * n_sets
         buffer = TreeBuffer(
@@ -140,31 +131,22 @@ def _boost_task(jobs, job, task, seed, rows, limits, table, ones, trees):
         boost_ensemble(job["member"], job["n_members"], jobs, mix(seed, done), ones, buffer, raw)
         if job["member"] == 0:
             _to_common_codes(buffer, table)
-        done += 1
-        loss = _validate(job, task, done, start, stop, rows, trees)
+        _validate(job, task, done + 1, start, stop, rows, trees)
         wait(job)
-        if rows.validation_weight.size == 0 or loss < best - limits.tolerance * abs(best):
-            best, best_round = loss, done
     first, last = share(0, stop - start, job["member"], job["n_members"])
     for k in range(n_outputs):
         for i in range(first, last):
             rows.raw[k, start + i] = raw[k, i]
-    if job["member"] == 0:
-        trees.n_rounds[task] = done
 
 
 @inner
 def _validate(job, task, done, start, stop, rows, trees):
-    """Return the loss of the task's validation rows, 0 where there are none."""
-    if rows.validation_weight.size == 0:
-        return 0.0
-    loss = sum_losses(
-        0, stop - start, job["loss"], job["loss_parameter"], rows.y[start:stop],
-        rows.validation_weight[start:stop], raw_of(job),
-    )
-    if job["member"] == 0:
-        trees.validation_loss[task, done] = loss
-    return loss
+    """Note the loss of the task's validation rows, if there are any."""
+    if job["member"] == 0 and rows.validation_weight.size > 0:
+        trees.validation_loss[task, done] = sum_losses(
+            0, stop - start, job["loss"], job["loss_parameter"], rows.y[start:stop],
+            rows.validation_weight[start:stop], raw_of(job),
+        )
 
 
 @part

@@ -5,9 +5,6 @@ import numpy as np
 from rmtgb._jit import kernel
 from rmtgb.tree.kernels.random import mix
 
-_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
-
-
 @kernel
 def hash_rows(row_codes, y_bits, seed, hashes):
     """Write a hash of each row's bin codes and target.
@@ -25,6 +22,13 @@ def hash_rows(row_codes, y_bits, seed, hashes):
         for feature in range(row_codes.shape[1]):
             state = mix(state, np.int64(row_codes[i, feature]))
         hashes[i] = state
+
+
+@kernel
+def scramble(hashes, task_seed, task_codes):
+    """Mix a seed of its task (n_tasks,) into the hash of each row (n_rows,), INOUT, uint64."""
+    for i in range(hashes.size):
+        hashes[i] = mix(hashes[i] ^ task_seed[task_codes[i]], 0)
 
 
 def split_by_content(training, fraction, rng):
@@ -50,18 +54,28 @@ def split_by_content(training, fraction, rng):
     y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
     seed = np.uint64(rng.integers(2**63))
     hash_rows(training.binned.row_codes, y_bits, seed, hashes)
-    order = np.lexsort((hashes, training.task_codes))
-    weight, task = training.weight[order], training.task_codes[order]
     first_of_task = training.offsets[:-1]
+    order, new_value = _sort_within_tasks(training.task_codes, hashes)
+    # Tasks may hold the same rows, and should not give the same ones: scramble the hashes
+    # by what else a task holds, which does not depend on its label or on repetition.
+    task_seed = np.add.reduceat(np.where(new_value, hashes[order], np.uint64(0)), first_of_task)
+    scramble(hashes, task_seed, training.task_codes)
+    order, new_value = _sort_within_tasks(training.task_codes, hashes)
+    weight, task = training.weight[order], training.task_codes[order]
     before = np.cumsum(weight) - weight  # weight of the task's rows with smaller hashes
     before -= before[first_of_task][task]
     task_weight = np.add.reduceat(training.weight, first_of_task)
-    chance = np.minimum.reduceat(hashes, first_of_task) * _SCRAMBLE  # not the task's number
-    target = np.floor(task_weight * fraction + (chance >> np.uint64(11)) * 2.0**-53)
-    target = np.minimum(target, np.maximum(task_weight - 1.0, 0.0))
-    new_value = np.r_[True, (hashes[order][1:] != hashes[order][:-1]) | (task[1:] != task[:-1])]
+    chance = (task_seed >> np.uint64(11)) * 2.0**-53
+    target = np.minimum(np.floor(task_weight * fraction + chance), task_weight - 1.0)
     first_of_value = np.maximum.accumulate(np.where(new_value, np.arange(new_value.size), 0))
     held_out = np.empty(training.y.size, dtype=bool)
     held_out[order] = before[first_of_value] < target[task]
     every_row = np.add.reduceat(held_out, first_of_task) == np.diff(training.offsets)
     return held_out & ~every_row[training.task_codes]
+
+
+def _sort_within_tasks(task_codes, hashes):
+    """Return the order by task and hash, and where a new hash or task starts in it."""
+    order = np.lexsort((hashes, task_codes))
+    hashes, task = hashes[order], task_codes[order]
+    return order, np.r_[True, (hashes[1:] != hashes[:-1]) | (task[1:] != task[:-1])]

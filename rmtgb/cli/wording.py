@@ -1,0 +1,27 @@
+"""Words that several commands use."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+#: How many items of a list are written out.
+MAX_LISTED = 10
+
+
+def announce_fit() -> None:
+    """Say on stderr why the first run takes longer."""
+    text = "rmtgb: fitting; the first run compiles the kernels, later ones start at once."
+    print(text, file=sys.stderr, flush=True)
+
+
+def listed(items: Sequence[Any]) -> str:
+    """Return some items as words, and how many more there are."""
+    words = [str(item) for item in items[:MAX_LISTED]]
+    if len(items) > MAX_LISTED:
+        words.append(f"{len(items) - MAX_LISTED} more")
+    return ", ".join(words)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where that is due."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
