@@ -4,7 +4,7 @@ import numpy as np
 from numba import carray, config, types
 from numba.extending import intrinsic
 
-from rmtgb._jit import inner, part
+from rmtgb._jit import inner
 from rmtgb._team import barrier
 from rmtgb.tree.dtypes import CODE, LEAF, ROW, SET_WORDS, SPLIT
 
@@ -27,154 +27,154 @@ if config.DISABLE_JIT:
 
 
 
-@part
+@inner
 def row_codes_of(job):
     return carray(_pointer(job["row_codes"]), (job["n_rows"], job["n_features"]), CODE)
 
 
-@part
+@inner
 def column_codes_of(job):
     return carray(_pointer(job["column_codes"]), (job["n_features"], job["n_rows"]), CODE)
 
 
-@part
+@inner
 def y_of(job):
     return carray(_pointer(job["y"]), (job["n_rows"],), np.float64)
 
 
-@part
+@inner
 def weight_of(job):
     return carray(_pointer(job["weight"]), (job["n_rows"],), np.float64)
 
 
-@part
+@inner
 def task_codes_of(job):
     return carray(_pointer(job["task_codes"]), (job["n_rows"],), np.int32)
 
 
-@part
+@inner
 def raw_of(job):
     return carray(_pointer(job["raw"]), (job["n_outputs"], job["n_rows"]), np.float64)
 
 
-@part
+@inner
 def gradient_of(job):
     return carray(_pointer(job["gradient"]), (job["n_outputs"], job["n_rows"]), np.float64)
 
 
-@part
+@inner
 def hessian_of(job):
     return carray(_pointer(job["hessian"]), (job["n_outputs"], job["n_rows"]), np.float64)
 
 
-@part
+@inner
 def scratch_of(job):
     return carray(_pointer(job["scratch"]), (4, job["n_rows"]), np.float64)
 
 
-@part
+@inner
 def n_bins_of(job):
     return carray(_pointer(job["n_bins"]), (job["n_features"],), np.int32)
 
 
-@part
+@inner
 def categorical_of(job):
     return carray(_pointer(job["categorical"]), (job["n_features"],), np.uint8)
 
 
-@part
+@inner
 def thresholds_of(job):
     shape = (job["n_features"], job["threshold_width"])
     return carray(_pointer(job["thresholds"]), shape, np.float64)
 
 
-@part
+@inner
 def order_of(job):
     return carray(_pointer(job["order"]), (job["n_rows"],), ROW)
 
 
-@part
+@inner
 def buffer_of(job):
     return carray(_pointer(job["buffer"]), (job["n_rows"],), ROW)
 
 
-@part
+@inner
 def payload_of(job):
     return carray(_pointer(job["payload"]), (job["n_payload"],), np.int64)
 
 
-@part
+@inner
 def node_payload_of(job):
     return carray(_pointer(job["node_payload"]), (job["n_payload"],), np.int64)
 
 
-@part
+@inner
 def histograms_of(job):
     shape = (job["n_histograms"], job["n_features"], job["row_words"])
     return carray(_pointer(job["histograms"]), shape, np.int64)
 
 
-@part
+@inner
 def leaves_of(job):
     return carray(_pointer(job["leaves"]), (job["n_leaves"],), LEAF)
 
 
-@part
+@inner
 def splits_of(job):
     return carray(_pointer(job["splits"]), (job["n_leaves"],), SPLIT)
 
 
-@part
+@inner
 def split_sets_of(job):
     return carray(_pointer(job["split_sets"]), (job["n_leaves"], SET_WORDS), np.uint64)
 
 
-@part
+@inner
 def counts_of(job):
     return carray(_pointer(job["counts"]), (3,), np.int64)
 
 
-@part
+@inner
 def candidates_of(job):
     return carray(_pointer(job["candidates"]), (job["n_members"], 2), SPLIT)
 
 
-@part
+@inner
 def candidate_sets_of(job):
     return carray(_pointer(job["candidate_sets"]), (job["n_members"], 2, SET_WORDS), np.uint64)
 
 
-@part
+@inner
 def sort_keys_of(job):
     return carray(_pointer(job["sort_keys"]), (job["n_members"], 256), np.float64)
 
 
-@part
+@inner
 def sorted_codes_of(job):
     return carray(_pointer(job["sorted_codes"]), (job["n_members"], 256), np.int64)
 
 
-@part
+@inner
 def selected_of(job):
     return carray(_pointer(job["selected"]), (job["n_members"], 2, job["n_features"]), np.uint8)
 
 
-@part
+@inner
 def goes_left_of(job):
     return carray(_pointer(job["goes_left"]), (job["n_members"], 256), np.uint8)
 
 
-@part
+@inner
 def left_counts_of(job):
     return carray(_pointer(job["left_counts"]), (job["n_members"],), np.int64)
 
 
-@part
+@inner
 def extents_of(job):
     return carray(_pointer(job["extents"]), (job["n_members"], 2), np.float64)
 
 
-@part
+@inner
 def arrivals_of(job):
     return carray(_pointer(job["arrivals"]), (1,), np.int64)
 
