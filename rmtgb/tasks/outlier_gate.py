@@ -34,16 +34,20 @@ class OutlierGate:
         With gradients at the start of stage 2; always read where they are.
     regularization : float
         Strength of the penalty, >= 0.
+    theta : ndarray of float64 of shape (n_tasks,), optional
+        Start of theta; by default it depends on how much a task stands out.
 
     Attributes
     ----------
     theta : ndarray of float64 of shape (n_tasks,)
     """
 
-    def __init__(self, state, regularization):
+    def __init__(self, state, regularization, theta=None):
         self._state, self._training, self._team = state, state.training, state.team
         self._regularization = regularization
-        self._start = START * np.where(self._standing_out(), 1.0, -1.0)
+        if theta is None:
+            theta = START * np.where(self._standing_out(), 1.0, -1.0)
+        self._start = theta
         self.theta = self._start.copy()
 
     @property
@@ -70,7 +74,10 @@ class OutlierGate:
         curvature = spread**2 * curvature + kappa
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0)
         theta = self.theta - np.clip(step, -MAX_STEP, MAX_STEP)
-        self.theta = np.clip(theta, -MAX_THETA, MAX_THETA)
+        # Once the sides have fitted what there is, theta follows noise: it may take an
+        # outlier task back, but call no task one that did not stand out at the start.
+        highest = np.where(self._start > 0.0, MAX_THETA, 0.0)
+        self.theta = np.clip(theta, -MAX_THETA, highest)
 
     def combine(self, offset, inlier, outlier):
         """Make ``offset + (1 - w) I + w O``, all (n_outputs, n_rows), the raw prediction."""
@@ -114,7 +121,9 @@ class OutlierGate:
         distance = _distance(mean, centre, information) - noise
         middle = np.median(distance)
         spread = 1.4826 * np.median(np.abs(distance - middle))
-        outliers = distance - middle > START_THRESHOLD * np.hypot(spread, error)
+        # the spread of few tasks is itself uncertain
+        threshold = START_THRESHOLD * (1.0 + 3.0 / (distance.size - 2.0))
+        outliers = distance - middle > threshold * np.hypot(spread, error)
         if not outliers.any():
             return outliers
         sides = [
