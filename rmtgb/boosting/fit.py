@@ -1,5 +1,6 @@
 """From arrays to a fitted model: sorting by task, binning, stage lengths, the stages."""
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +56,7 @@ class FitResult:
     lengths: StageLengths
 
 
-def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor):
+def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=None):
     """Fit the three stages.
 
     Parameters
@@ -70,6 +71,8 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor):
     rng : numpy.random.Generator
     team : Team
     monitor : Monitor
+    former : ThreeStageModel, optional
+        A model that is to be continued, with stages of fixed lengths.
 
     Returns
     -------
@@ -81,15 +84,16 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor):
         rows.X, None if equal else rows.weight, settings.n_categories, settings.max_bins,
         rng_bins, team,
     )
-    state = rng_boost.bit_generator.state
     lengths = None
-    if settings.stopping is not None:
+    if settings.stopping is not None and former is None:
         chosen_on = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
         stages = settings.stages
         if validation is None:
             # fewer rows, but trees of the same size: a task of 16 rows would have other ones
             stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-        lengths = choose_stage_lengths(chosen_on, stages, settings.stopping, rng_boost, team)
+        lengths = choose_stage_lengths(
+            chosen_on, stages, settings.stopping, deepcopy(rng_boost), team
+        )
         if validation is None:
             training = replace(
                 chosen_on,
@@ -98,19 +102,20 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor):
             )
     if lengths is None or validation is not None:
         training = _training_set(rows, None, mapper, n_tasks, settings, team)
-    return _fit_lengths(training, lengths, settings, state, team, monitor)
+    if former is None:
+        former = ThreeStageModel.untrained(_baseline(training, settings))
+    else:
+        order = TaskIndex.from_codes(rows.task_codes, n_tasks).order
+        predictions = former.former_predictions(rows.X[order], rows.task_codes[order], team)
+        training = replace(training, former=predictions)
+    return _fit_lengths(training, former, lengths, settings, rng_boost, team, monitor)
 
 
-def _fit_lengths(training, lengths, settings, state, team, monitor):
+def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
     """Fit on all training rows, with chosen lengths or else the user's."""
-    baseline = fit_baseline(
-        settings.task_baseline, settings.loss, training.y, training.weight, training.offsets
-    )
     stages = settings.stages if lengths is None else limited(settings.stages, lengths)
-    rng = np.random.default_rng()
-    rng.bit_generator.state = state
     model = fit_three_stages(
-        replace(training, baseline=baseline.tasks), baseline, stages, rng, team, monitor,
+        replace(training, baseline=former.baseline.tasks), former, stages, rng, team, monitor,
         None if lengths is None else lengths.task,
     )
     if lengths is None:
@@ -132,10 +137,13 @@ def _with_validation(rows, validation, mapper, n_tasks, settings, rng, team):
             weight=np.where(held_out, 0.0, everything.weight),
             validation_weight=np.where(held_out, everything.weight, 0.0),
         )
-    baseline = fit_baseline(
+    return replace(training, baseline=_baseline(training, settings).tasks)
+
+
+def _baseline(training, settings):
+    return fit_baseline(
         settings.task_baseline, settings.loss, training.y, training.weight, training.offsets
     )
-    return replace(training, baseline=baseline.tasks)
 
 
 def _training_set(rows, validation, mapper, n_tasks, settings, team):

@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from rmtgb.boosting.stage_2_outlier_partition import Partition
 from rmtgb.boosting.stage_3_task_specific import TaskEnsembles
+from rmtgb.boosting.state import FormerPredictions
 from rmtgb.tasks.baseline import Baseline
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.kernels.traversal import add_task_trees
@@ -34,6 +35,14 @@ class ThreeStageModel:
     shared: Ensemble
     partition: Partition
     task_specific: TaskEnsembles
+
+    @classmethod
+    def untrained(cls, baseline):
+        """Return a model of a Baseline and no trees."""
+        n_tasks, n_outputs = baseline.tasks.shape
+        nothing = Ensemble.empty(n_outputs)
+        partition = Partition(nothing, nothing, np.zeros(n_tasks))
+        return cls(baseline, nothing, partition, TaskEnsembles.empty(n_tasks, n_outputs))
 
     @property
     def n_outputs(self):
@@ -91,6 +100,36 @@ class ThreeStageModel:
     def raw(self, X, task_codes, team):
         """Return the raw prediction, shape (n_outputs, n); arguments as for :meth:`parts`."""
         return self.parts(X, task_codes, team).sum(axis=0)
+
+    def former_predictions(self, X, task_codes, team):
+        """Return where the stages of a further fit start; arguments as for :meth:`parts`.
+
+        Everything is added up in the order of training, so that going on gives the same
+        bits as not having stopped.
+
+        Returns
+        -------
+        FormerPredictions
+        """
+        raw = np.ascontiguousarray(self.baseline.tasks[task_codes].T)
+        inlier, outlier = np.zeros_like(raw), np.zeros_like(raw)
+
+        def predict_block(start):
+            block = slice(start, start + BLOCK_ROWS)
+            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            codes = task_codes[block]
+            weight = self.outlier_weights[codes]
+            out = np.ascontiguousarray(raw[:, block])
+            sides = np.zeros((2, *out.shape))
+            self.shared.add_to(out, values)
+            self.partition.inlier.add_to(sides[0], values)
+            self.partition.outlier.add_to(sides[1], values)
+            out = out + (1.0 - weight) * sides[0] + weight * sides[1]
+            self._add_task_rounds(out, values, codes, 0, None)
+            raw[:, block], inlier[:, block], outlier[:, block] = out, *sides
+
+        team.map(predict_block, range(0, X.shape[0], BLOCK_ROWS))
+        return FormerPredictions(raw, inlier, outlier)
 
     def staged_raw(self, X, task_codes):
         """Yield the raw prediction after each round of each stage.

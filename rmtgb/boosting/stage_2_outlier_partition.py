@@ -18,7 +18,7 @@ class Partition:
     theta: np.ndarray
 
 
-def boost_partition(state, settings, rng, after_round):
+def boost_partition(state, settings, rng, after_round, former=None):
     """Add ``(1 - w_t) I(x) + w_t O(x)`` to the raw prediction.
 
     In each round both trees and the step of theta are computed at the same raw
@@ -33,6 +33,8 @@ def boost_partition(state, settings, rng, after_round):
     rng : numpy.random.Generator
     after_round : callable
         Called after each round; the stage ends when it returns True.
+    former : Partition, optional
+        What is to be continued: its rounds count, and theta goes on from where it was.
 
     Returns
     -------
@@ -42,14 +44,19 @@ def boost_partition(state, settings, rng, after_round):
     ----------
     arXiv 2507.11411, the second block; hessians and the step of theta are ours.
     """
+    former = Partition(None, None, None) if former is None else former
     inlier_side, outlier_side = (
-        EnsembleGrower(state, settings.common_trees, constant_hessian=False) for _ in range(2)
+        EnsembleGrower(state, settings.common_trees, constant_hessian=False, former=ensemble)
+        for ensemble in (former.inlier, former.outlier)
     )
-    offset = state.raw.copy()
-    inlier, outlier = np.zeros_like(offset), np.zeros_like(offset)
+    inlier, outlier = state.sides()
     inlier_side.refresh()
-    gate = OutlierGate(state, settings.partition_regularization)
-    for seed in rng.integers(2**63, size=settings.n_iter_partition):
+    gate = OutlierGate(
+        state, settings.partition_regularization, former.theta if inlier_side.n_former else None
+    )
+    share = gate.weights[state.training.task_codes]
+    offset = state.raw - (1.0 - share) * inlier - share * outlier
+    for seed in rng.integers(2**63, size=settings.n_iter_partition)[inlier_side.n_former :]:
         weights = gate.weights
         gate.step(inlier, outlier)
         inlier_side.grow(1.0 - weights, inlier, seed)

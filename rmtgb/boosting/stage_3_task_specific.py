@@ -39,6 +39,19 @@ class TaskEnsembles:
         """Rounds of each task, shape (n_tasks,)."""
         return np.diff(self.starts) // self.trees.n_outputs
 
+    @classmethod
+    def empty(cls, n_tasks, n_outputs):
+        """Return ensembles without trees."""
+        return cls(Ensemble.empty(n_outputs), np.zeros(n_tasks + 1, np.int64))
+
+    def followed_by(self, other):
+        """Return ensembles of each task's trees here, and then its trees there."""
+        tasks = np.concatenate(
+            [np.repeat(np.arange(e.starts.size - 1), np.diff(e.starts)) for e in (self, other)]
+        )
+        trees = self.trees.followed_by(other.trees).take(np.argsort(tasks, kind="stable"))
+        return TaskEnsembles(trees, self.starts + other.starts)
+
 
 class TaskStage:
     """Stage 3: after stage 2 tasks no longer interact, so each runs all of its rounds alone.
@@ -52,6 +65,8 @@ class TaskStage:
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
+    former : TaskEnsembles, optional
+        What is to be continued: each task goes on until it has ``n_iter_task`` rounds.
 
     Attributes
     ----------
@@ -60,11 +75,16 @@ class TaskStage:
         after the last one. No columns without validation rows.
     """
 
-    def __init__(self, state, settings, rng):
+    def __init__(self, state, settings, rng, former=None):
         self._state, self._training, self._team = state, state.training, state.team
         self._settings = settings.task_trees
-        self._n_rounds = settings.n_iter_task
-        self._seed = np.uint64(rng.integers(2**63))
+        if former is None:
+            former = TaskEnsembles.empty(self._training.n_tasks, self._training.loss.n_outputs)
+        self._former = former
+        self._missing_rounds = settings.n_iter_task - former.n_rounds
+        self._n_rounds = int(self._missing_rounds.max())
+        # a seed for each number of rounds before: going on repeats no random choice
+        self._seed = np.uint64(rng.integers(2**63, size=1 + former.n_rounds.max())[-1])
         self._trees = self._allocate_trees()
         if self._n_rounds:
             self._boost()
@@ -157,7 +177,8 @@ class TaskStage:
         Parameters
         ----------
         n_rounds : ndarray of int64 of shape (n_tasks,), optional
-            Rounds to keep of each task; all by default.
+            Rounds to keep of each task's new ones; by default ``n_iter_task`` with the
+            former ones.
 
         Returns
         -------
@@ -165,7 +186,7 @@ class TaskStage:
         """
         trees, n_outputs = self._trees, self._training.loss.n_outputs
         if n_rounds is None:
-            n_rounds = np.full(self._training.n_tasks, self._n_rounds)
+            n_rounds = self._missing_rounds
         starts = np.concatenate([[0], np.cumsum(n_rounds * n_outputs)]).astype(np.int64)
         kept = np.arange(trees.sizes.shape[1]) < (n_rounds * n_outputs)[:, None]
         n_nodes, n_sets = trees.sizes[kept].sum(axis=0, dtype=np.int64)
@@ -177,4 +198,4 @@ class TaskStage:
             n_outputs,
         )
         compact_trees(np.arange(n_rounds.size), n_rounds, n_outputs, trees, *ensemble.arrays)
-        return TaskEnsembles(ensemble, starts)
+        return self._former.followed_by(TaskEnsembles(ensemble, starts))

@@ -7,7 +7,7 @@ import numpy as np
 from rmtgb.boosting.rounds import boost_ensemble, refresh_gradients
 from rmtgb.losses import Loss
 from rmtgb.tree.dtypes import BinnedFeatures
-from rmtgb.tree.ensemble import EnsembleBuilder
+from rmtgb.tree.ensemble import Ensemble, EnsembleBuilder
 from rmtgb.tree.job import Job, leaf_limit, make_tree_buffer, n_words_for
 
 #: Resolution of weights that are not integers: steps per mean weight.
@@ -69,6 +69,19 @@ class StageSettings:
 
 
 @dataclass(frozen=True)
+class FormerPredictions:
+    """What a model that is to be continued predicts for the rows of a training set.
+
+    ``raw``, and ``inlier`` and ``outlier`` of its stage 2, are ndarrays of float64 of
+    shape (n_outputs, n_rows).
+    """
+
+    raw: np.ndarray
+    inlier: np.ndarray
+    outlier: np.ndarray
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """The rows of a fit, those of a task next to each other.
 
@@ -90,6 +103,8 @@ class TrainingSet:
     baseline : ndarray of float64 of shape (n_tasks, n_outputs)
         Raw prediction before the first stage.
     loss : Loss
+    former : FormerPredictions or None
+        Where the stages start from instead of the baseline.
     """
 
     binned: BinnedFeatures
@@ -100,6 +115,7 @@ class TrainingSet:
     offsets: np.ndarray
     baseline: np.ndarray
     loss: Loss
+    former: FormerPredictions | None = None
 
     @property
     def n_tasks(self):
@@ -152,13 +168,23 @@ class BoostState:
     Attributes
     ----------
     raw, gradient, hessian : ndarray of float64 of shape (n_outputs, n_rows)
-        ``raw`` starts at the baseline.
+        ``raw`` starts at the baseline, or at what a former model predicts.
     """
 
     def __init__(self, training, team):
         self.training, self.team = training, team
-        self.raw = np.ascontiguousarray(training.baseline[training.task_codes].T)
+        if training.former is None:
+            self.raw = np.ascontiguousarray(training.baseline[training.task_codes].T)
+        else:
+            self.raw = training.former.raw.copy()
         self.gradient, self.hessian = np.empty_like(self.raw), np.empty_like(self.raw)
+
+    def sides(self):
+        """Return what the two sides of stage 2 predict at its start, to be added to."""
+        former = self.training.former
+        if former is None:
+            return np.zeros_like(self.raw), np.zeros_like(self.raw)
+        return former.inlier.copy(), former.outlier.copy()
 
     @property
     def arrays(self):
@@ -189,9 +215,11 @@ class EnsembleGrower:
     settings : TreeSettings
     constant_hessian : bool
         Whether the trees see constant hessians.
+    former : Ensemble or None
+        What it continues.
     """
 
-    def __init__(self, state, settings, constant_hessian):
+    def __init__(self, state, settings, constant_hessian, former=None):
         training, team = state.training, state.team
         n_rows, n_features = training.binned.row_codes.shape
         n_outputs, n_leaves = training.loss.n_outputs, settings.n_leaves(training.weight.sum())
@@ -206,8 +234,14 @@ class EnsembleGrower:
         fields = training.row_fields | settings.growth_params(n_features, n_leaves)
         self._job = Job(sizes, fields, state.arrays, team)
         self._trees = make_tree_buffer(n_outputs, n_leaves)
+        self._former = Ensemble.empty(n_outputs) if former is None else former
         self._builder = EnsembleBuilder(n_outputs)
         self._team = team
+
+    @property
+    def n_former(self):
+        """Rounds that were there before."""
+        return self._former.n_rounds
 
     def refresh(self):
         """Compute gradients and hessians at the raw prediction."""
@@ -232,5 +266,5 @@ class EnsembleGrower:
         self._builder.append(self._trees)
 
     def ensemble(self):
-        """Return what has been grown so far."""
-        return self._builder.build()
+        """Return what there was before and what has been grown."""
+        return self._former.followed_by(self._builder.build())

@@ -10,14 +10,14 @@ from rmtgb.boosting.stage_3_task_specific import TaskStage
 from rmtgb.boosting.state import BoostState
 
 
-def fit_three_stages(training, baseline, settings, rng, team, monitor, task_rounds=None):
+def fit_three_stages(training, former, settings, rng, team, monitor, task_rounds=None):
     """Fit the stages one after another, each to what the former have left.
 
     Parameters
     ----------
     training : TrainingSet
-    baseline : Baseline
-        b, the raw predictions before the first stage.
+    former : ThreeStageModel
+        What the stages continue: a baseline b without trees, or a model that was fitted.
     settings : StageSettings
     rng : numpy.random.Generator
         Spawned once per stage, so that the length of one does not change the next.
@@ -25,7 +25,7 @@ def fit_three_stages(training, baseline, settings, rng, team, monitor, task_roun
     monitor : Monitor
         Told of every round.
     task_rounds : ndarray of int64 of shape (n_tasks,), optional
-        Rounds of stage 3 to keep of each task; all by default.
+        Rounds of stage 3 to keep of each task's new ones; all by default.
 
     Returns
     -------
@@ -33,11 +33,13 @@ def fit_three_stages(training, baseline, settings, rng, team, monitor, task_roun
     """
     rng_shared, rng_partition, rng_task = rng.spawn(3)
     state = BoostState(training, team)
-    with monitor.stage("shared", settings.n_iter_shared) as after_round:
-        shared = boost_shared(state, settings, rng_shared, after_round)
-    with monitor.stage("partition", settings.n_iter_partition) as after_round:
-        partition = boost_partition(state, settings, rng_partition, after_round)
+    with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds) as after_round:
+        shared = boost_shared(state, settings, rng_shared, after_round, former.shared)
+    n_rounds = settings.n_iter_partition - former.partition.inlier.n_rounds
+    with monitor.stage("partition", n_rounds) as after_round:
+        partition = boost_partition(state, settings, rng_partition, after_round, former.partition)
     with monitor.stage("task", 1) as after_round:
-        task_specific = TaskStage(state, settings, rng_task).ensembles(task_rounds)
+        task_stage = TaskStage(state, settings, rng_task, former.task_specific)
+        task_specific = task_stage.ensembles(task_rounds)
         after_round()
-    return ThreeStageModel(baseline, shared, partition, task_specific)
+    return ThreeStageModel(former.baseline, shared, partition, task_specific)

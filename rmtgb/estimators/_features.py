@@ -42,6 +42,7 @@ class FeatureEncoder:
         ValueError
             If a feature has more than ``max_bins`` categories.
         """
+        self._names = list(names)
         self.categories_ = [
             pd.Categorical(_column(X, j)).categories if is_category else None
             for j, is_category in enumerate(categorical)
@@ -78,29 +79,43 @@ class FeatureEncoder:
         Raises
         ------
         ValueError
-            If X is not a matrix of finite numbers or NaN.
+            If a numerical feature is not made of finite numbers or NaN; the message names
+            it.
         """
-        options = {
-            "dtype": [np.float64, np.float32],
-            "ensure_all_finite": "allow-nan",
-            "estimator": estimator,
-            "input_name": "X",
-        }
         is_category = np.array([c is not None for c in self.categories_], dtype=bool)
         if not is_category.any():
-            return check_array(X, **options)
+            return self._numbers(X, np.arange(is_category.size), estimator)
         codes = {
             j: pd.Categorical(_column(X, j), categories=self.categories_[j]).codes
-            for j in np.flatnonzero(is_category)
+            for j in np.flatnonzero(is_category).tolist()
         }
         n_rows = next(iter(codes.values())).size
         values = np.empty((n_rows, is_category.size))
         if not is_category.all():
-            values[:, ~is_category] = check_array(_columns(X, np.flatnonzero(~is_category)),
-                                                  **options)
+            numbers = np.flatnonzero(~is_category)
+            values[:, numbers] = self._numbers(_columns(X, numbers), numbers, estimator)
         for j, code in codes.items():
             values[:, j] = np.where(code < 0, np.nan, code)
         return values
+
+    def _numbers(self, X, positions, estimator):
+        """Return numerical features, those at some positions of all, as floats."""
+        try:
+            return check_array(
+                X,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                estimator=estimator,
+                input_name="X",
+            )
+        except ValueError as error:
+            for j, position in enumerate(positions):
+                problem = _problem(pd.Series(_column(X, j)))
+                if problem:
+                    raise ValueError(
+                        f"{error} Column {self._names[position]!r} of X {problem}."
+                    ) from error
+            raise
 
 
 def find_categorical(X, categorical_features, names):
@@ -124,7 +139,7 @@ def find_categorical(X, categorical_features, names):
     ValueError
         If a name or position does not exist, or a mask has another length.
     """
-    n_columns = np.shape(X)[1]
+    n_columns = np.asarray(X).shape[1] if names is None else len(names)
     mask = np.zeros(n_columns, dtype=bool)
     if categorical_features is None:
         return mask
@@ -166,6 +181,18 @@ def _position(column, names, n_columns):
             f"categorical_features has position {column}, X has {n_columns} columns."
         )
     return int(column)
+
+
+def _problem(column):
+    """Say what is wrong with a column that should hold numbers; None if nothing is."""
+    if column.map(lambda value: isinstance(value, str)).any():
+        return (
+            "holds text: make it categorical (a dtype of categories, or categorical_features), "
+            "or encode it as numbers"
+        )
+    if np.isinf(pd.to_numeric(column, errors="coerce")).any():
+        return "holds infinity; finite numbers and NaN (missing) are allowed"
+    return None
 
 
 def _column(X, position):

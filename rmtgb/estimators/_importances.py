@@ -43,16 +43,16 @@ class Importances:
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)
             + np.outer(_shares(rows * w**2), outlier)
         )
-        n_features = self._kept_columns.sum()
-        own = self._with_task_column(self._model.task_gains(n_features))
+        own = self._with_task_column(self._model.task_gains(self._input.n_features))
         return np.apply_along_axis(_shares, 1, common + own)
 
     def _gains(self):
-        return self._with_task_column(self._model.gains(self._kept_columns.sum()))
+        return self._with_task_column(self._model.gains(self._input.n_features))
 
     def _with_task_column(self, gains):
-        everything = np.zeros((gains.shape[0], self._kept_columns.size))
-        everything[:, self._kept_columns] = gains
+        kept = self._input.kept_columns
+        everything = np.zeros((gains.shape[0], kept.size))
+        everything[:, kept] = gains
         return everything
 
 

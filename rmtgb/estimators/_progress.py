@@ -8,6 +8,10 @@ from rmtgb.boosting.monitor import Monitor
 class FitProgress(Monitor):
     """Tells scikit-learn's callbacks and the user of every round.
 
+    The contexts are nested: the fit, its stages "shared", "partition" and "task", and the
+    rounds of a stage (stage 3 runs as one, because tasks take turns there). A callback
+    ends a stage by returning True from ``on_fit_task_end`` of a round.
+
     Parameters
     ----------
     estimator : estimator
@@ -16,20 +20,32 @@ class FitProgress(Monitor):
         Its root context, None where scikit-learn has no callbacks.
     X, y : array-like
         What the callbacks are given.
+    sample_weight : array-like or None
+        Likewise.
     """
 
-    def __init__(self, estimator, context, X, y):
+    def __init__(self, estimator, context, X, y, sample_weight):
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self._inputs = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._estimator, self._context = estimator, context
-        self._inputs = {"estimator": estimator, "X": X, "y": y}
-        self._stage = None
+        self._stage_context = None
+
+    @contextmanager
+    def whole_fit(self):
+        """Accompany the fit; at its end the estimator is fitted."""
+        if self._context is not None:
+            self._context.call_on_fit_task_begin(**self._inputs)
+        yield
+        if self._context is not None:
+            self._context.call_on_fit_task_end(**self._inputs, reconstruction_attributes={})
 
     @contextmanager
     def stage(self, name, n_rounds):
         """Accompany a stage with a context of its own, one level below the fit."""
         rounds = 0
         if self._context is not None:
-            self._stage = self._context.subcontext(task_name=name, max_subtasks=n_rounds)
-            self._stage.call_on_fit_task_begin(**self._inputs)
+            self._stage_context = self._context.subcontext(task_name=name, max_subtasks=n_rounds)
+            self._stage_context.call_on_fit_task_begin(**self._inputs)
 
         def after_round():
             nonlocal rounds
@@ -38,7 +54,7 @@ class FitProgress(Monitor):
 
         yield after_round
         if self._context is not None:
-            self._stage.call_on_fit_task_end(**self._inputs)
+            self._stage_context.call_on_fit_task_end(**self._inputs)
         if self._estimator.verbose:
             print(f"[{type(self._estimator).__name__}] {name}: {rounds} of {n_rounds} rounds")
 
@@ -46,6 +62,6 @@ class FitProgress(Monitor):
         """Pass a round on; a callback may ask to stop the stage."""
         if self._context is None:
             return False
-        context = self._stage.subcontext(task_name="round", max_subtasks=0)
+        context = self._stage_context.subcontext(task_name="round")
         context.call_on_fit_task_begin(**self._inputs)
         return context.call_on_fit_task_end(**self._inputs)

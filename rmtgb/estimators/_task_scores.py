@@ -1,9 +1,13 @@
 """A table of scores per task, beside what pooling and single-task models would have given."""
 
+import copy
+
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
+
+from rmtgb._compat import check_sample_weight
 
 
 class TaskScores:
@@ -43,20 +47,22 @@ class TaskScores:
             rows to fit the other models on.
         """
         check_is_fitted(self)
-        if self._tasks is None:
+        if self._input.tasks is None:
             raise ValueError("task_scores needs an estimator that was fitted with tasks.")
-        _, codes = self._known_features(X, task)
-        weight = np.ones(codes.size) if sample_weight is None else np.asarray(sample_weight, float)
-        models = {"rmtgb": self, **self._references()}
+        values, codes = self._read_rows(X, task)
+        y = self._encode_target(self._read_target(y))
+        check_consistent_length(values, y)
+        weight = check_sample_weight(
+            sample_weight, values, dtype=np.float64, ensure_non_negative=True
+        )
+        codes = np.where(weight > 0, codes, -1)
         table = pd.DataFrame({"rows": np.bincount(codes[codes >= 0], minlength=self.n_tasks_)})
-        for name, model in models.items():
+        for name, model in {"rmtgb": self, **self._references()}.items():
+            raw = model._raw_of(values, codes)
             table[name] = np.nan
-            prediction = model._metric_input(X, task)
-            for code in np.unique(codes[codes >= 0]):
+            for code in np.flatnonzero(table["rows"]):
                 rows = codes == code
-                table.loc[code, name] = self._metric(
-                    np.asarray(y)[rows], prediction[rows], weight[rows]
-                )
+                table.loc[code, name] = self._metric(y[rows], raw[:, rows], weight[rows])
         table["outlier_weight"] = self.outlier_weights_
         table.index = pd.Index(self.tasks_, name="task")
         table.attrs["metric"] = self._metric_name
@@ -76,10 +82,12 @@ class TaskScores:
                 "pooled": {"n_iter_shared": rounds, "n_iter_partition": 0, "n_iter_task": 0},
                 "single_task": {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": rounds},
             }
+            params = copy.deepcopy(self.get_params(deep=False))
+            params |= {"task_baseline": "global", "warm_start": False, "verbose": 0}
             self._reference_models = {
-                name: clone(self)
-                .set_params(task_baseline="global", warm_start=False, verbose=0, **stages)
-                .fit(X, y, task=task, sample_weight=sample_weight)
+                name: type(self)(**params | stages).fit(
+                    X, y, task=task, sample_weight=sample_weight
+                )
                 for name, stages in lengths.items()
             }
         return self._reference_models

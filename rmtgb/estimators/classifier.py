@@ -3,14 +3,12 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array
 
 from rmtgb._compat import StrOptions
-from rmtgb.boosting.fit import Rows
 from rmtgb.estimators._base import BaseRMTGB, _by_row
+from rmtgb.estimators._target import read_target
 from rmtgb.estimators._task_scores import TaskScores
 from rmtgb.losses import make_loss
 
@@ -36,11 +34,11 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         task_feature=None,
         loss="log_loss",
         class_weight=None,
-        n_iter_shared=300,
-        n_iter_partition=300,
-        n_iter_task=100,
-        learning_rate=0.1,
-        max_leaf_nodes=31,
+        n_iter_shared=500,
+        n_iter_partition=500,
+        n_iter_task=300,
+        learning_rate=0.05,
+        max_leaf_nodes=16,
         max_depth=None,
         min_samples_leaf=20,
         max_leaf_nodes_task=8,
@@ -54,7 +52,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         max_features=1.0,
         early_stopping="auto",
         validation_fraction=0.15,
-        n_iter_no_change=20,
+        n_iter_no_change=30,
         tol=1e-7,
         unknown_task="shared",
         warm_start=False,
@@ -91,30 +89,56 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read_target(self, y, reset):
+    def _read_target(self, y, name="y"):
+        column = read_target(y, name)
         check_classification_targets(y)
-        y = column_or_1d(y, warn=True)
-        if reset:
-            return y
-        codes = np.searchsorted(self.classes_, y)
-        codes = np.minimum(codes, self.classes_.size - 1)
-        if np.any(self.classes_[codes] != y):
-            raise ValueError("y_val holds classes that are not in y.")
-        return codes.astype(np.float64)
+        return column
 
-    def _class_weights(self, y):
-        if self.class_weight is None:
-            return 1.0
-        return compute_sample_weight(self.class_weight, y)
-
-    def _finish_target(self, rows):
-        self.classes_, codes = np.unique(rows.y, return_inverse=True)
-        if self.classes_.size < 2:
+    def _fit_target(self, y, weight, former):
+        """Learn the classes, return their codes and the weights of the rows."""
+        classes, codes = np.unique(y, return_inverse=True)
+        if classes.size < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least 2 classes, got 1 class: "
-                f"{self.classes_[0]!r}."
+                f"{classes.tolist()[0]!r}."
             )
-        return Rows(rows.X, codes.astype(np.float64), rows.weight, rows.task_codes)
+        if former is None:
+            self.classes_ = classes
+        elif not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True goes on with the classes {self.classes_.tolist()} of the former "
+                f"fit, but y holds {classes.tolist()}. Fit with warm_start=False."
+            )
+        return codes.astype(np.float64), self._weigh_classes(codes, weight)
+
+    def _weigh_classes(self, codes, weight):
+        """Multiply weights by ``class_weight``; their sum does not become smaller."""
+        if self.class_weight is None:
+            return weight
+        if isinstance(self.class_weight, str):
+            by_class = 1.0 / np.bincount(codes, weight)
+        else:
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[codes]
+            )
+            if not np.all(by_class > 0.0):
+                raise ValueError(
+                    f"class_weight must be positive for every class, got {self.class_weight}."
+                )
+        weighed, n_classes = weight * by_class[codes], self.classes_.size
+        if isinstance(self.class_weight, str):
+            return weighed * (weight.sum() / n_classes)
+        return weighed * max(1.0, weight.sum() / weighed.sum())
+
+    def _encode_target(self, y, name="y"):
+        codes = np.minimum(np.searchsorted(self.classes_, y), self.classes_.size - 1)
+        foreign = self.classes_[codes] != y
+        if foreign.any():
+            raise ValueError(
+                f"{name} holds the class {y[foreign].tolist()[0]!r}, known are "
+                f"{self.classes_.tolist()}."
+            )
+        return codes.astype(np.float64)
 
     def _make_loss(self, rows):
         return make_loss("log_loss", n_classes=self.classes_.size)
@@ -181,7 +205,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         return self.classes_[codes.astype(np.int64)]
 
     def _probabilities(self, raw):
-        probability = make_loss("log_loss", n_classes=self.classes_.size).inverse_link(raw)
+        probability = self._loss.inverse_link(raw)
         if raw.shape[0] == 1:
             return np.column_stack([1.0 - probability[0], probability[0]])
         return np.ascontiguousarray(probability.T)
@@ -205,10 +229,6 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
 
     _metric_name = "log loss"
 
-    def _metric_input(self, X, task):
-        return self.predict_proba(X, task=task)
-
-    def _metric(self, y, prediction, weight):
-        column = np.searchsorted(self.classes_, y)
-        chosen = np.clip(prediction[np.arange(column.size), column], 1e-15, 1.0)
-        return float(np.average(-np.log(chosen), weights=weight))
+    def _metric(self, y, raw, weight):
+        chosen = self._probabilities(raw)[np.arange(y.size), y.astype(np.int64)]
+        return float(np.average(-np.log(np.maximum(chosen, 1e-15)), weights=weight))

@@ -4,14 +4,27 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_poisson_deviance
-from sklearn.metrics import r2_score, root_mean_squared_error
-from sklearn.utils import check_array, column_or_1d
+from sklearn.metrics import (
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    r2_score,
+    root_mean_squared_error,
+)
 
 from rmtgb._compat import Interval, StrOptions
-from rmtgb.estimators._base import BaseRMTGB, _by_row
+from rmtgb.estimators._base import BaseRMTGB
+from rmtgb.estimators._target import read_target
 from rmtgb.estimators._task_scores import TaskScores
 from rmtgb.losses import make_loss
+
+#: What ``task_scores`` reports for each loss, huber as the first.
+_METRICS = {
+    "squared_error": ("root mean squared error", root_mean_squared_error),
+    "absolute_error": ("mean absolute error", mean_absolute_error),
+    "quantile": ("mean pinball loss", mean_pinball_loss),
+    "poisson": ("mean Poisson deviance", mean_poisson_deviance),
+}
 
 
 class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
@@ -36,11 +49,11 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         loss="squared_error",
         quantile=0.5,
         huber_delta=1.345,
-        n_iter_shared=300,
-        n_iter_partition=300,
-        n_iter_task=100,
-        learning_rate=0.1,
-        max_leaf_nodes=31,
+        n_iter_shared=500,
+        n_iter_partition=500,
+        n_iter_task=300,
+        learning_rate=0.05,
+        max_leaf_nodes=16,
         max_depth=None,
         min_samples_leaf=20,
         max_leaf_nodes_task=8,
@@ -54,7 +67,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         max_features=1.0,
         early_stopping="auto",
         validation_fraction=0.15,
-        n_iter_no_change=20,
+        n_iter_no_change=30,
         tol=1e-7,
         unknown_task="shared",
         warm_start=False,
@@ -92,18 +105,14 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read_target(self, y, reset):
-        y = column_or_1d(
-            check_array(
-                y, ensure_2d=False, dtype=np.float64, estimator=self, input_name="y",
-                ensure_min_samples=0,
-            ),
-            warn=True,
-        )
-        return y
+    def _read_target(self, y, name="y"):
+        return read_target(y, name, np.float64)
 
-    def _finish_target(self, rows):
-        return rows
+    def _fit_target(self, y, weight, former):
+        return y, weight
+
+    def _encode_target(self, y, name="y"):
+        return y
 
     def _make_loss(self, rows):
         loss = make_loss(
@@ -144,9 +153,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
             yield self._predict_raw(raw)
 
     def _predict_raw(self, raw):
-        if self.loss == "poisson":
-            return np.exp(np.clip(raw[0], None, 300.0))
-        return raw[0].copy()
+        return self._loss.inverse_link(raw)[0]
 
     def score(self, X, y, sample_weight=None, *, task=None):
         """Return the coefficient of determination R^2 of the prediction.
@@ -168,20 +175,9 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
 
     @property
     def _metric_name(self):
-        return {
-            "absolute_error": "mean absolute error",
-            "quantile": "mean pinball loss",
-            "poisson": "mean Poisson deviance",
-        }.get(self.loss, "root mean squared error")
+        return _METRICS.get(self._loss.name, _METRICS["squared_error"])[0]
 
-    def _metric_input(self, X, task):
-        return self.predict(X, task=task)
-
-    def _metric(self, y, prediction, weight):
-        if self.loss == "absolute_error":
-            return mean_absolute_error(y, prediction, sample_weight=weight)
-        if self.loss == "quantile":
-            return mean_pinball_loss(y, prediction, sample_weight=weight, alpha=self.quantile)
-        if self.loss == "poisson":
-            return mean_poisson_deviance(y, prediction, sample_weight=weight)
-        return root_mean_squared_error(y, prediction, sample_weight=weight)
+    def _metric(self, y, raw, weight):
+        metric = _METRICS.get(self._loss.name, _METRICS["squared_error"])[1]
+        level = {"alpha": self._loss.parameter} if self._loss.name == "quantile" else {}
+        return float(metric(y, self._predict_raw(raw), sample_weight=weight, **level))

@@ -4,11 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmtgb.losses.weighted_quantile import weighted_quantile
+
 #: Newton iterations for the offsets of losses that are not quadratic.
 MAX_ITERATIONS = 20
 
-#: Largest Newton step of an offset, in raw predictions; a task with one class would run away.
-MAX_STEP = 4.0
+#: Largest Newton step of an offset on a logarithmic scale, where a task with one class, or
+#: with counts of zero only, would run away. Elsewhere a step is exact, and has a unit.
+MAX_LOG_STEP = 4.0
+
+#: Losses on a logarithmic scale, whose gradients have a known variance.
+LIKELIHOODS = ("log_loss", "poisson")
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,10 @@ def _newton_baseline(loss, y, weight, offsets, intercept):
         return _task_sums(gradient, offsets).T, _task_sums(hessian, offsets).T, gradient
 
     n_tasks = offsets.size - 1
+    max_step = MAX_LOG_STEP if loss.name in LIKELIHOODS else np.inf
     tasks = np.tile(intercept, (n_tasks, 1))
     slope, information, gradient = sums_at(tasks)
-    steps = np.clip(_ratio(-slope, information), -MAX_STEP, MAX_STEP)
+    steps = np.clip(_ratio(-slope, information), -max_step, max_step)
     noise = _noise(loss, weight, offsets, gradient, steps, information)
     variance, centre = _between_tasks(steps, information, noise)
     population = intercept + centre
@@ -85,7 +92,7 @@ def _newton_baseline(loss, y, weight, offsets, intercept):
     for _ in range(MAX_ITERATIONS):
         slope, information, _ = sums_at(tasks)
         step = _ratio(slope + pull * (tasks - population), information + pull)
-        step = np.where(movable, np.clip(step, -MAX_STEP, MAX_STEP), 0.0)
+        step = np.where(movable, np.clip(step, -max_step, max_step), 0.0)
         tasks = tasks - step
         if np.all(np.abs(step) <= 1e-9 * (1e-300 + np.abs(tasks).max())):
             break
@@ -100,9 +107,9 @@ def _quantile_baseline(loss, y, weight, offsets, intercept):
         for a, b in zip(offsets[:-1], offsets[1:], strict=True)
     ])
     information = np.add.reduceat(weight, offsets[:-1])[:, None]
-    residual = np.sort((y - np.repeat(quantiles[:, 0], np.diff(offsets)))[weight > 0])
+    residual = y - np.repeat(quantiles[:, 0], np.diff(offsets))
     width = min(0.1, level / 2, (1 - level) / 2)
-    low, high = np.quantile(residual, [level - width, level + width])
+    low, high = (weighted_quantile(residual, weight, level + s * width) for s in (-1, 1))
     sparsity = (high - low) / (2 * width)  # 1 / density of the residuals at the quantile
     noise = np.array([level * (1 - level) * sparsity**2])
     variance, centre = _between_tasks(quantiles - intercept, information, noise)
@@ -116,7 +123,7 @@ def _noise(loss, weight, offsets, gradient, steps, information):
 
     It is one for likelihoods; a scale is estimated within tasks where the loss has one.
     """
-    if loss.name in ("log_loss", "poisson"):
+    if loss.name in LIKELIHOODS:
         return np.ones(loss.n_outputs)
     squares = np.where(weight > 0, gradient**2 / np.maximum(weight, 1e-300), 0.0).sum(axis=1)
     between = (steps**2 * information).sum(axis=0)

@@ -13,7 +13,7 @@ START = 2.0
 PROFILE_GROUPS = 8
 
 #: Robust standard deviations by which a task must differ from the others to start as outlier.
-START_THRESHOLD = 4.0
+START_THRESHOLD = 3.0
 
 #: Largest step of theta in one round, and largest theta.
 MAX_STEP = 0.5
@@ -68,6 +68,7 @@ class OutlierGate:
             sum_by_task, self._training.offsets, self._state.gradient, self._state.hessian, inlier,
             outlier, slope, curvature,
         )
+        curvature *= self._hessian_scale()
         spread = self.weights * (1.0 - self.weights)
         kappa = self._regularization * curvature.mean() / 16.0
         slope = spread * slope + kappa * (self.theta - self._start)
@@ -78,6 +79,18 @@ class OutlierGate:
         # outlier task back, but call no task one that did not stand out at the start.
         highest = np.where(self._start > 0.0, MAX_THETA, 0.0)
         self.theta = np.clip(theta, -MAX_THETA, highest)
+
+    def _hessian_scale(self):
+        """Return what turns hessians into curvatures, in the unit of the target.
+
+        Losses whose leaves are quantiles have hessian one by convention; the quadratic
+        that touches |r| from above has curvature 1 / |r|.
+        """
+        training = self._training
+        if training.loss.leaf_quantile is None:
+            return 1.0
+        residual = np.abs(training.y - self._state.raw[0])
+        return 1.0 / max(np.average(residual, weights=training.weight), 1e-300)
 
     def combine(self, offset, inlier, outlier):
         """Make ``offset + (1 - w) I + w O``, all (n_outputs, n_rows), the raw prediction."""
@@ -109,15 +122,19 @@ class OutlierGate:
         compared with the spread of these distances over tasks and with its own error.
         Then tasks that are nearer to those that stand out than to the others join them.
         """
-        sums, information = self._profiles()
-        if sums.shape[0] < 3:
-            return np.zeros(sums.shape[0], dtype=bool)
+        training = self._training
+        if training.n_tasks < 3:
+            return np.zeros(training.n_tasks, dtype=bool)
+        # at the baseline: what stage 1 leaves of its training rows is noise
+        raw = np.ascontiguousarray(training.baseline[training.task_codes].T)
+        gradient, hessian = training.loss.gradients(training.y, raw, training.weight)
+        sums, information = self._profiles(gradient, hessian)
         mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0)
         known = np.where(information > 0, mean, np.nan)
         occupied = (information > 0).any(axis=0)
         centre = np.zeros(sums.shape[1])
         centre[occupied] = np.nanmedian(known[:, occupied], axis=0)
-        noise, error = self._profile_noise(information)
+        noise, error = self._profile_noise(gradient, hessian, information)
         distance = _distance(mean, centre, information) - noise
         middle = np.median(distance)
         spread = 1.4826 * np.median(np.abs(distance - middle))
@@ -133,26 +150,26 @@ class OutlierGate:
         from_inliers, from_outliers = (_distance(mean, side, information) for side in sides)
         return outliers | (from_inliers - from_outliers > error)
 
-    def _profile_noise(self, information):
+    def _profile_noise(self, gradient, hessian, information):
         """Return mean and standard deviation of a task's distance if it were noise alone."""
         offsets = self._training.offsets[:-1]
-        squares = np.add.reduceat(np.square(self._state.gradient).sum(axis=0), offsets)
-        hessians = np.add.reduceat(self._state.hessian.sum(axis=0), offsets)
+        squares = np.add.reduceat(np.square(gradient).sum(axis=0), offsets)
+        hessians = np.add.reduceat(hessian.sum(axis=0), offsets)
         noise = squares / np.maximum(hessians, 1e-300)
         n_groups = np.count_nonzero(information > 0, axis=1)
         total = np.maximum(information.sum(axis=1), 1e-300)
         return noise * n_groups / total, noise * np.sqrt(2.0 * n_groups) / total
 
-    def _profiles(self):
+    def _profiles(self, gradient, hessian):
         """Return each task's gradient and hessian sums by quantile group of each feature."""
-        state, training = self._state, self._training
+        training = self._training
         n_tasks, n_outputs = training.n_tasks, training.loss.n_outputs
         n_features = training.n_features
         shape = (n_tasks, n_outputs, n_features, PROFILE_GROUPS + 1)
         sums, information = np.zeros(shape), np.zeros(shape)
         self._team.run(
             sum_profiles, training.binned.column_codes, training.binned.n_bins,
-            training.task_codes, state.gradient, state.hessian, sums, information,
+            training.task_codes, gradient, hessian, sums, information,
         )
         return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
 

@@ -30,6 +30,11 @@ class Ensemble:
     set_starts: np.ndarray
     n_outputs: int
 
+    @classmethod
+    def empty(cls, n_outputs):
+        """Return an ensemble without trees."""
+        return EnsembleBuilder(n_outputs).build()
+
     @property
     def n_trees(self):
         """Number of trees."""
@@ -73,6 +78,22 @@ class Ensemble:
             self.n_outputs,
         )
 
+    def followed_by(self, other):
+        """Return an ensemble of these trees, and then those of another ensemble."""
+        return Ensemble(
+            np.concatenate([self.nodes, other.nodes]),
+            np.concatenate([self.category_sets, other.category_sets]),
+            np.concatenate([self.tree_starts, self.tree_starts[-1] + other.tree_starts[1:]]),
+            np.concatenate([self.set_starts, self.set_starts[-1] + other.set_starts[1:]]),
+            self.n_outputs,
+        )
+
+    def take(self, trees):
+        """Return an ensemble of some trees, given by an int array in the order wanted."""
+        nodes, tree_starts = _take_pieces(self.nodes, self.tree_starts, trees)
+        sets, set_starts = _take_pieces(self.category_sets, self.set_starts, trees)
+        return Ensemble(nodes, sets, tree_starts, set_starts, self.n_outputs)
+
     def gains(self, n_features):
         """Return the total gain of the splits on each feature, shape (n_features,)."""
         inner = self.nodes["feature"] >= 0
@@ -112,6 +133,14 @@ class EnsembleBuilder:
             _starts(self._sets),
             self.n_outputs,
         )
+
+
+def _take_pieces(values, starts, chosen):
+    """Return chosen pieces of an array one after another, and where each starts."""
+    sizes = np.diff(starts)[chosen]
+    new_starts = np.concatenate([[0], np.cumsum(sizes)])
+    shift = np.repeat(starts[chosen] - new_starts[:-1], sizes)
+    return values[np.arange(new_starts[-1]) + shift], new_starts
 
 
 def _starts(pieces):

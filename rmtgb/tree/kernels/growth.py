@@ -39,7 +39,7 @@ from rmtgb.tree.kernels.splitting import scan_categorical, scan_numerical, score
 N_LEAVES, N_NODES, N_SETS = 0, 1, 2
 
 #: A split must save more than the rounding errors of its own gain.
-RELATIVE_MIN_GAIN = 1e-10
+RELATIVE_MIN_GAIN = 1e-7
 
 #: Rows of a leaf per member from which it pays to divide the rows of histograms.
 MIN_ROWS_PER_MEMBER = 1024
@@ -357,4 +357,5 @@ def _keep_best(job, leaf, child, scanned):
     split_set, codes_left = split_sets_of(job)[leaf], candidate_sets_of(job)[best, child]
     for word in range(SET_WORDS):
         split_set[word] = codes_left[word]
-    split["gain"] -= _parent_score(job, leaves_of(job)[leaf])
+    # single precision for the choice of the next leaf too, see split_gain
+    split["gain"] = np.float32(split["gain"] - _parent_score(job, leaves_of(job)[leaf]))

@@ -1,0 +1,27 @@
+"""Small multi-task data, and estimators that fit it quickly."""
+
+import numpy as np
+
+from rmtgb import RMTGBClassifier, RMTGBRegressor
+
+QUICK = {"n_iter_shared": 6, "n_iter_partition": 6, "n_iter_task": 6, "early_stopping": False}
+
+
+def task_data(n_rows=240, n_tasks=4, seed=0):
+    """Return features with the task in the last column, and a target that differs by task."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, 4)).round(2)
+    X[rng.random(X.shape) < 0.05] = np.nan
+    task = rng.permutation(np.arange(n_rows) % n_tasks)
+    signal = np.nan_to_num(X[:, 0]) * (1 + task) + np.nan_to_num(X[:, 1]) ** 2 + task
+    return np.column_stack([X, task]), signal + 0.1 * rng.standard_normal(n_rows)
+
+
+def regressor(**parameters):
+    """Return a quick regressor with the task in the last column."""
+    return RMTGBRegressor(task_feature=-1, random_state=0, **(QUICK | parameters))
+
+
+def classifier(**parameters):
+    """Return a quick classifier with the task in the last column."""
+    return RMTGBClassifier(task_feature=-1, random_state=0, **(QUICK | parameters))

@@ -1,0 +1,169 @@
+"""A further fit that continues the model of the one before."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from rmtgb import RMTGBClassifier, RMTGBRegressor
+from tests.estimators.data import NO_ROUNDS, few_rounds, school
+
+STAGES = ("n_iter_shared", "n_iter_partition", "n_iter_task")
+
+
+def lengths(model):
+    return [
+        model.n_iter_shared_,
+        model.n_iter_partition_,
+        model.n_iter_task_.tolist(),
+    ]
+
+
+def continued(model, X, y, **limits):
+    """Fit to the end in two steps."""
+    return model.fit(X, y).set_params(warm_start=True, **limits).fit(X, y)
+
+
+@pytest.mark.parametrize("stage", ["n_iter_shared", "n_iter_task"])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+def test_two_halves_of_a_stage_are_the_whole(loss, stage):
+    data = school(n_tasks=1)
+    X, y = data.X.drop(columns="school"), np.abs(data.y)
+    model = RMTGBRegressor(loss=loss, **NO_ROUNDS, random_state=3, min_samples_leaf=5)
+    whole = clone(model).set_params(**{stage: 20}).fit(X, y)
+    halves = continued(clone(model).set_params(**{stage: 10}), X, y, **{stage: 20})
+    assert lengths(halves) == lengths(whole)
+    np.testing.assert_array_equal(halves.predict(X), whole.predict(X))
+
+
+def test_random_choices_go_on_where_they_were():
+    data = school(n_tasks=1)
+    X, y = data.X.drop(columns="school"), data.y
+    model = RMTGBRegressor(**NO_ROUNDS, random_state=3, subsample=0.7, max_features=0.5)
+    whole = clone(model).set_params(n_iter_shared=20).fit(X, y)
+    halves = continued(clone(model).set_params(n_iter_shared=10), X, y, n_iter_shared=20)
+    np.testing.assert_array_equal(halves.predict(X), whole.predict(X))
+
+
+def test_two_halves_of_the_shared_stage_of_a_classifier():
+    data = school(n_tasks=1, n_classes=3)
+    X = data.X.drop(columns="school")
+    model = RMTGBClassifier(**NO_ROUNDS, random_state=3, min_samples_leaf=5)
+    whole = clone(model).set_params(n_iter_shared=12).fit(X, data.y)
+    halves = continued(clone(model).set_params(n_iter_shared=6), X, data.y, n_iter_shared=12)
+    np.testing.assert_array_equal(halves.predict_proba(X), whole.predict_proba(X))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("n_classes", [None, 2, 3])
+def test_each_stage_goes_on(stage, n_classes):
+    data = school(n_outlier_tasks=1, n_classes=n_classes)
+    kind = RMTGBRegressor if n_classes is None else RMTGBClassifier
+    model = kind(task_feature="school", **few_rounds(4), random_state=0).fit(data.X, data.y)
+    before = model.score(data.X, data.y)
+    first = model.predict_parts(data.X)
+    model.set_params(warm_start=True, **{stage: 9}).fit(data.X, data.y)
+    expected = [4, 4, [4] * model.n_tasks_]
+    expected[STAGES.index(stage)] = [9] * model.n_tasks_ if stage == "n_iter_task" else 9
+    assert lengths(model) == expected
+    assert model.score(data.X, data.y) > before
+    # the other parts are what they were
+    parts = model.predict_parts(data.X)
+    same = {"n_iter_shared": "shared", "n_iter_task": "task_specific"}
+    for name in {"baseline", "shared", "task_specific"} - {same.get(stage)}:
+        np.testing.assert_array_equal(parts[name], first[name])
+
+
+def test_nothing_to_do_changes_nothing():
+    data = school(n_outlier_tasks=1)
+    model = RMTGBRegressor(task_feature="school", **few_rounds(5), random_state=0)
+    model.fit(data.X, data.y)
+    theta, prediction = model.theta_, model.predict(data.X)
+    model.set_params(warm_start=True).fit(data.X, data.y)
+    np.testing.assert_array_equal(model.theta_, theta)
+    np.testing.assert_array_equal(model.predict(data.X), prediction)
+
+
+def test_the_outlier_stays_one():
+    data = school(n_rows=100, n_outlier_tasks=1)
+    model = RMTGBRegressor(task_feature="school", **NO_ROUNDS, random_state=0)
+    model.set_params(n_iter_partition=10).fit(data.X, data.y)
+    assert model.outlier_tasks_.tolist() == data.outlier_tasks
+    model.set_params(warm_start=True, n_iter_partition=20).fit(data.X, data.y)
+    assert model.outlier_tasks_.tolist() == data.outlier_tasks
+
+
+def test_a_first_stage_2_starts_as_it_would_alone():
+    data = school(n_outlier_tasks=1)
+    model = RMTGBRegressor(task_feature="school", **NO_ROUNDS, random_state=0)
+    alone = clone(model).set_params(n_iter_partition=8).fit(data.X, data.y)
+    model.fit(data.X, data.y).set_params(warm_start=True, n_iter_partition=8).fit(data.X, data.y)
+    np.testing.assert_array_equal(model.predict(data.X), alone.predict(data.X))
+
+
+def test_the_first_fit_is_an_ordinary_one():
+    data = school()
+    model = RMTGBRegressor(task_feature="school", **few_rounds(5), random_state=0)
+    ordinary = clone(model).fit(data.X, data.y).predict(data.X)
+    first = clone(model).set_params(warm_start=True).fit(data.X, data.y).predict(data.X)
+    np.testing.assert_array_equal(first, ordinary)
+
+
+def test_new_rows_of_the_same_tasks():
+    data, more = school(seed=0), school(seed=1, noise_seed=5)
+    model = RMTGBRegressor(task_feature="school", **few_rounds(8), random_state=0)
+    model.fit(data.X, data.y)
+    before = model.score(more.X, more.y)
+    model.set_params(warm_start=True, n_iter_task=20).fit(more.X, more.y)
+    assert model.score(more.X, more.y) > before
+
+
+def test_chosen_lengths_are_followed_by_fixed_ones():
+    data = school()
+    settings = few_rounds(10) | {"early_stopping": True}
+    model = RMTGBRegressor(task_feature="school", **settings, random_state=0)
+    model.fit(data.X, data.y)
+    model.set_params(warm_start=True, n_iter_shared=13, n_iter_task=12).fit(data.X, data.y)
+    assert lengths(model) == [13, 10, [12] * model.n_tasks_]
+
+
+class TestRefusals:
+    @pytest.fixture
+    def fitted(self):
+        data = school()
+        model = RMTGBRegressor(
+            task_feature="school", **few_rounds(4), random_state=0, warm_start=True
+        )
+        return model.fit(data.X, data.y), data
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_fewer_rounds_than_there_are(self, fitted, stage):
+        model, data = fitted
+        message = rf"{stage}=3 must be larger than or equal to {stage}_=4 when warm_start==True"
+        with pytest.raises(ValueError, match=message):
+            model.set_params(**{stage: 3}).fit(data.X, data.y)
+
+    def test_other_columns(self, fitted):
+        model, data = fitted
+        with pytest.raises(ValueError, match="feature names"):
+            model.fit(data.X.rename(columns={"x0": "z"}), data.y)
+
+    @pytest.mark.parametrize("change", ["new", "missing"])
+    def test_other_tasks(self, fitted, change):
+        model, data = fitted
+        X = data.X.assign(
+            school=data.X["school"].replace("b", "a" if change == "missing" else "z")
+        )
+        with pytest.raises(ValueError, match=r"warm_start=True .* tasks .*'b'"):
+            model.fit(X, data.y)
+
+    def test_another_loss(self, fitted):
+        model, data = fitted
+        with pytest.raises(ValueError, match="loss='squared_error', got loss='huber'"):
+            model.set_params(loss="huber").fit(data.X, data.y)
+
+    def test_other_classes(self):
+        data = school(n_classes=3)
+        model = RMTGBClassifier(**few_rounds(3), task_feature="school", warm_start=True)
+        model.fit(data.X, data.y)
+        with pytest.raises(ValueError, match=r"classes \[0, 1, 2\] of the former fit"):
+            model.fit(data.X, np.minimum(data.y, 1))

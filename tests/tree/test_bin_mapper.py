@@ -1,0 +1,162 @@
+"""Codes of whole matrices: every layout, every team, against searchsorted."""
+
+import numpy as np
+import pytest
+
+from rmtgb._team import Team
+from rmtgb.tree import binning
+from rmtgb.tree.binning import BLOCK_ROWS, BinMapper, quantile_thresholds
+from tests.oracles import tree as oracle
+
+NO_CATEGORIES = np.zeros(4, dtype=int)
+
+
+def matrix(n, dtype=np.float64, seed=0):
+    """Four numerical features: continuous, skewed, few values, mostly missing."""
+    rng = np.random.default_rng(seed)
+    X = np.column_stack(
+        [
+            rng.normal(size=n),
+            np.exp(5 * rng.normal(size=n)),
+            rng.integers(-2, 3, n),
+            np.where(rng.random(n) < 0.9, np.nan, rng.normal(size=n)),
+        ]
+    )
+    X[rng.random(n) < 0.05, 0] = np.nan
+    return X.astype(dtype)
+
+
+def fit(X, n_categories=None, max_bins=32, weight=None, n_members=1):
+    n_categories = np.zeros(X.shape[1], dtype=int) if n_categories is None else n_categories
+    with Team(n_members) as team:
+        return BinMapper.fit(X, weight, n_categories, max_bins, np.random.default_rng(0), team)
+
+
+def transform(mapper, X, positions=None, n_members=1):
+    binned = mapper.empty(X.shape[0])
+    positions = np.arange(X.shape[0]) if positions is None else positions
+    with Team(n_members) as team:
+        mapper.transform(X, positions, binned, team)
+    np.testing.assert_array_equal(binned.row_codes, binned.column_codes.T)
+    return binned
+
+
+def expected_codes(X, n_categories=NO_CATEGORIES, max_bins=32):
+    edges = [oracle.thresholds(x, np.ones(x.size), max_bins) for x in X.T.astype(float)]
+    n_bins = [k or len(e) + 1 for k, e in zip(n_categories, edges, strict=True)]
+    return oracle.codes_of(X, edges, n_categories, max(n_bins)), n_bins
+
+
+class TestNumerical:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_codes_equal_searchsorted(self, dtype, order):
+        X = np.array(matrix(500, dtype), order=order)
+        expected, n_bins = expected_codes(X)
+        mapper = fit(X)
+        binned = transform(mapper, X)
+        np.testing.assert_array_equal(binned.row_codes, expected)
+        np.testing.assert_array_equal(mapper.n_bins, n_bins)
+        assert binned.row_codes.dtype == np.uint8
+        assert mapper.missing_code == max(n_bins) == 32
+
+    def test_a_slice_of_a_larger_matrix(self):
+        X = matrix(400)
+        np.testing.assert_array_equal(
+            transform(fit(X[::2]), X[::2]).row_codes, expected_codes(X[::2])[0]
+        )
+
+    def test_new_values_and_infinite_edges(self):
+        X = matrix(300)
+        mapper = fit(X)
+        new = np.array([[-1e308] * 4, [1e308] * 4, [np.nan] * 4, mapper.thresholds[:, 0]])
+        codes = transform(mapper, new).row_codes
+        np.testing.assert_array_equal(codes[0], 0)
+        np.testing.assert_array_equal(codes[1], mapper.n_bins - 1)
+        np.testing.assert_array_equal(codes[2], mapper.missing_code)
+        np.testing.assert_array_equal(codes[3], 0)  # a threshold belongs to the bin below it
+
+    @pytest.mark.parametrize("max_bins", [2, 3, 127, 128, 255])
+    def test_any_number_of_bins(self, max_bins):
+        X = matrix(1500, seed=1)
+        mapper = fit(X, max_bins=max_bins)
+        expected, n_bins = expected_codes(X, max_bins=max_bins)
+        np.testing.assert_array_equal(mapper.n_bins, n_bins)
+        np.testing.assert_array_equal(transform(mapper, X).row_codes, expected)
+
+    def test_features_without_values_or_with_one(self):
+        X = np.column_stack([np.full(50, np.nan), np.full(50, 2.5)])
+        mapper = fit(X)
+        np.testing.assert_array_equal(mapper.n_bins, [1, 1])
+        codes = transform(mapper, X).row_codes
+        np.testing.assert_array_equal(codes, np.column_stack([np.ones(50), np.zeros(50)]))
+
+    def test_weights_move_thresholds_like_repetition(self):
+        X, weight = matrix(300), np.random.default_rng(5).integers(1, 4, 300)
+        weighted, repeated = fit(X, weight=weight.astype(float)), fit(X.repeat(weight, axis=0))
+        np.testing.assert_array_equal(weighted.thresholds, repeated.thresholds)
+
+    def test_rows_go_to_their_positions(self):
+        X = matrix(300)
+        mapper, positions = fit(X), np.random.default_rng(0).permutation(300)
+        moved = transform(mapper, X, positions).row_codes
+        np.testing.assert_array_equal(moved[positions], transform(mapper, X).row_codes)
+
+    def test_thresholds_are_filled_up_with_infinity(self):
+        X = matrix(300)
+        mapper = fit(X)
+        for feature, n_bins in enumerate(mapper.n_bins):
+            edges = quantile_thresholds(X[:, feature], None, 32)
+            np.testing.assert_array_equal(mapper.thresholds[feature, : n_bins - 1], edges)
+            assert np.isposinf(mapper.thresholds[feature, n_bins - 1 :]).all()
+
+
+class TestCategorical:
+    def test_codes_are_category_numbers(self):
+        rng = np.random.default_rng(2)
+        n_categories = np.array([0, 7, 200, 1])
+        X = np.column_stack(
+            [rng.normal(size=400), *(rng.integers(0, k, 400) for k in (7, 200, 1))]
+        )
+        X[rng.random(X.shape) < 0.1] = np.nan
+        mapper = fit(X, n_categories)
+        np.testing.assert_array_equal(mapper.n_bins, [32, 7, 200, 1])
+        np.testing.assert_array_equal(mapper.categorical, [0, 1, 1, 1])
+        assert mapper.missing_code == 200  # one code of missing values for all features
+        np.testing.assert_array_equal(
+            transform(mapper, X).row_codes, expected_codes(X, n_categories)[0]
+        )
+
+    def test_255_categories_and_missing_values_fill_the_byte(self):
+        X = np.append(np.arange(255.0), np.nan)[:, None]
+        mapper = fit(X, np.array([255]), max_bins=255)
+        np.testing.assert_array_equal(transform(mapper, X).row_codes[:, 0], np.arange(256))
+
+
+class TestSizesAndTeams:
+    @pytest.mark.parametrize("n_members", [1, 2, 4])
+    def test_several_blocks_and_members(self, n_members):
+        n = 2 * BLOCK_ROWS + 1000
+        X = matrix(n, np.float32, seed=3)
+        positions = np.random.default_rng(1).permutation(n)
+        mapper = fit(X, n_members=n_members)
+        codes = transform(mapper, X, positions, n_members).row_codes
+        # the naive thresholds are quadratic: the same ones from the function tested above
+        edges = [quantile_thresholds(x, None, 32) for x in X.T.astype(float)]
+        expected = oracle.codes_of(X, edges, NO_CATEGORIES, 32)
+        np.testing.assert_array_equal(codes[positions], expected)
+
+    @pytest.mark.parametrize("n", [BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1])
+    def test_block_edges(self, n):
+        X = np.linspace(-1, 1, n)[:, None]
+        codes = transform(fit(X, max_bins=4), X).row_codes[:, 0]
+        edges = quantile_thresholds(X[:, 0], None, 4)
+        np.testing.assert_array_equal(codes, np.searchsorted(edges, X[:, 0]))
+
+    def test_a_sample_of_many_rows(self, monkeypatch):
+        X = matrix(5000)
+        monkeypatch.setattr(binning, "SAMPLE_ROWS", 2000)
+        sampled = fit(X, max_bins=8)
+        rows = np.sort(np.random.default_rng(0).choice(5000, 2000, replace=False))
+        monkeypatch.undo()
+        np.testing.assert_array_equal(sampled.thresholds, fit(X[rows], max_bins=8).thresholds)
