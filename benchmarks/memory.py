@@ -11,7 +11,7 @@ from _common import print_versions, smooth_data
 
 def fit_rmtgb(X, y):
     """Fit 100 rounds of stage 1."""
-    from rmtgb import RMTGBRegressor  # noqa: PLC0415
+    from rmtgb import RMTGBRegressor
 
     RMTGBRegressor(
         n_iter_shared=100, n_iter_partition=0, n_iter_task=0, max_leaf_nodes=31,
@@ -21,7 +21,7 @@ def fit_rmtgb(X, y):
 
 def fit_lightgbm(X, y):
     """Fit 100 rounds."""
-    import lightgbm  # noqa: PLC0415
+    import lightgbm
 
     lightgbm.LGBMRegressor(n_estimators=100, n_jobs=2, verbose=-1).fit(X, y)
 

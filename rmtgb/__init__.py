@@ -1,6 +1,7 @@
 """Robust multi-task gradient boosting, with scikit-learn's interface."""
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0.dev0"
 __all__ = ["RMTGBClassifier", "RMTGBRegressor", "datasets"]
@@ -11,7 +12,7 @@ _HOME = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Import what is asked for when it is first asked for."""
     if name == "datasets":
         return import_module("rmtgb.datasets")
@@ -20,5 +21,5 @@ def __getattr__(name):
     raise AttributeError(f"module 'rmtgb' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

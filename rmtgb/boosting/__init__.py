@@ -1,0 +1,1 @@
+"""The algorithm, free of estimators: start reading at ``three_stages``."""

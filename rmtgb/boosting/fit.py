@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.stage_lengths import (
     StageLengths,
     Stopping,
     choose_stage_lengths,
     limited,
 )
-from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.state import StageSettings, TrainingSet
 from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.validation_split import split_by_content
@@ -81,8 +81,12 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
     rng_bins, rng_split, rng_boost = rng.spawn(3)
     equal = bool(np.all(rows.weight == rows.weight[0]))
     mapper = BinMapper.fit(
-        rows.X, None if equal else rows.weight, settings.n_categories, settings.max_bins,
-        rng_bins, team,
+        rows.X,
+        None if equal else rows.weight,
+        settings.n_categories,
+        settings.max_bins,
+        rng_bins,
+        team,
     )
     lengths = None
     if settings.stopping is not None and former is None:
@@ -115,7 +119,12 @@ def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
     """Fit on all training rows, with chosen lengths or else the user's."""
     stages = settings.stages if lengths is None else limited(settings.stages, lengths)
     model = fit_three_stages(
-        replace(training, baseline=former.baseline.tasks), former, stages, rng, team, monitor,
+        replace(training, baseline=former.baseline.tasks),
+        former,
+        stages,
+        rng,
+        team,
+        monitor,
         None if lengths is None else lengths.task,
     )
     if lengths is None:

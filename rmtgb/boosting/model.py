@@ -126,7 +126,7 @@ class ThreeStageModel:
             self.partition.outlier.add_to(sides[1], values)
             out = out + (1.0 - weight) * sides[0] + weight * sides[1]
             self._add_task_rounds(out, values, codes, 0, None)
-            raw[:, block], inlier[:, block], outlier[:, block] = out, *sides
+            raw[:, block], inlier[:, block], outlier[:, block] = out, sides[0], sides[1]
 
         team.map(predict_block, range(0, X.shape[0], BLOCK_ROWS))
         return FormerPredictions(raw, inlier, outlier)
@@ -153,8 +153,10 @@ class ThreeStageModel:
             self.shared.add_to(raw, values, r, r + 1)
             yield raw.copy()
         for r in range(self.partition.inlier.n_rounds):
-            for side, share in ((self.partition.inlier, 1.0 - weight),
-                                (self.partition.outlier, weight)):
+            for side, share in (
+                (self.partition.inlier, 1.0 - weight),
+                (self.partition.outlier, weight),
+            ):
                 step = np.zeros_like(raw)
                 side.add_to(step, values, r, r + 1)
                 raw += share * step
@@ -178,7 +180,10 @@ class ThreeStageModel:
     def gains(self, n_features):
         """Return the gain of each feature by ensemble: shape (4, n_features)."""
         ensembles = (
-            self.shared, self.partition.inlier, self.partition.outlier, self.task_specific.trees
+            self.shared,
+            self.partition.inlier,
+            self.partition.outlier,
+            self.task_specific.trees,
         )
         return np.array([ensemble.gains(n_features) for ensemble in ensembles])
 

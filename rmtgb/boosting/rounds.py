@@ -28,8 +28,15 @@ def compute_gradients(job):
     """Compute gradients and hessians at the raw prediction; called by every member."""
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     fill_gradients(
-        start, stop, job["loss"], job["loss_parameter"], y_of(job), weight_of(job), raw_of(job),
-        gradient_of(job), hessian_of(job),
+        start,
+        stop,
+        job["loss"],
+        job["loss_parameter"],
+        y_of(job),
+        weight_of(job),
+        raw_of(job),
+        gradient_of(job),
+        hessian_of(job),
     )
     wait(job)
 

@@ -29,9 +29,7 @@ def boost_shared(state, settings, rng, after_round, former=None):
     Emami, Martínez-Muñoz, Hernández-Lobato, "Robust-Multi-Task Gradient Boosting",
     arXiv 2507.11411, the first of the three blocks.
     """
-    grower = EnsembleGrower(
-        state, settings.common_trees, state.training.constant_hessian, former
-    )
+    grower = EnsembleGrower(state, settings.common_trees, state.training.constant_hessian, former)
     ones = np.ones(state.training.n_tasks)
     for seed in rng.integers(2**63, size=settings.n_iter_shared)[grower.n_former :]:
         grower.refresh()

@@ -98,8 +98,8 @@ class TaskStage:
         training, n_outputs = self._training, self._training.loss.n_outputs
         task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
         n_leaves = np.array([self._settings.n_leaves(w) for w in task_weight], dtype=np.int64)
-        per_task = self._n_rounds * n_outputs * np.stack(
-            [2 * n_leaves - 1, np.maximum(1, n_leaves - 1)]
+        per_task = (
+            self._n_rounds * n_outputs * np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
         )
         ends = np.cumsum(per_task, axis=1)
         n_losses = self._n_rounds + 1 if training.validation_weight.size else 0
@@ -129,22 +129,38 @@ class TaskStage:
         queue, table_shape = np.zeros(1, np.int64), (self._training.n_features, 256)
         training, binned = self._training, self._training.binned
         rows = TaskRows(
-            binned.column_codes, binned.n_bins, binned.thresholds, training.y, training.weight,
-            self._state.raw, training.offsets, training.validation_weight,
+            binned.column_codes,
+            binned.n_bins,
+            binned.thresholds,
+            training.y,
+            training.weight,
+            self._state.raw,
+            training.offsets,
+            training.validation_weight,
         )
 
         def work(member, n_members, job, table):
             boost_tasks(
-                member, n_members, job.records, queue, tasks, self._seed,
-                self._n_rounds, rows, table, np.ones(1), self._trees,
+                member,
+                n_members,
+                job.records,
+                queue,
+                tasks,
+                self._seed,
+                self._n_rounds,
+                rows,
+                table,
+                np.ones(1),
+                self._trees,
             )
 
         if team.n_members > 1:
             team.run(work, self._make_job(tasks, team), np.empty(table_shape, np.uint8))
         else:
             self._team.run(
-                lambda *_: work(0, 1, self._make_job(tasks, Team(1)),
-                                np.empty(table_shape, np.uint8))
+                lambda *_: work(
+                    0, 1, self._make_job(tasks, Team(1)), np.empty(table_shape, np.uint8)
+                )
             )
 
     def _make_job(self, tasks, team):

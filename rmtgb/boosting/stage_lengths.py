@@ -98,8 +98,14 @@ class _Watch(Monitor):
         training = self._state.training
         losses = np.empty(training.n_tasks)
         self._state.team.run(
-            losses_by_task, training.offsets, training.y, weight, self._state.raw,
-            training.loss.code, training.loss.parameter, losses,
+            losses_by_task,
+            training.offsets,
+            training.y,
+            weight,
+            self._state.raw,
+            training.loss.code,
+            training.loss.parameter,
+            losses,
         )
         return float(losses.sum() / weight.sum())
 
@@ -175,7 +181,10 @@ def _finish(state, settings, stopping, rng, path):
         loss = losses[np.arange(n_rounds.size), n_rounds].sum() / total_weight
         curve = {"task": common}
     lengths = StageLengths(
-        path.rounds["shared"], path.rounds["partition"], n_rounds, path.train,
+        path.rounds["shared"],
+        path.rounds["partition"],
+        n_rounds,
+        path.train,
         path.validation | (curve or {}),
     )
     return loss, lengths

@@ -31,9 +31,7 @@ class TreeSettings:
 
     def n_leaves(self, total_weight):
         """Return the largest number of leaves of a tree on rows of some total weight."""
-        return leaf_limit(
-            self.max_leaf_nodes, self.max_depth, self.min_samples_leaf, total_weight
-        )
+        return leaf_limit(self.max_leaf_nodes, self.max_depth, self.min_samples_leaf, total_weight)
 
     def growth_params(self, n_features, n_leaves):
         """Return the settings as fields of a job."""
@@ -260,7 +258,11 @@ class EnsembleGrower:
             Decides the random choices of the round.
         """
         self._team.run(
-            boost_ensemble, self._job.records, np.uint64(seed), coefficient, self._trees,
+            boost_ensemble,
+            self._job.records,
+            np.uint64(seed),
+            coefficient,
+            self._trees,
             prediction,
         )
         self._builder.append(self._trees)

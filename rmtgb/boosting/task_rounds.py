@@ -70,7 +70,9 @@ class TaskTrees(NamedTuple):
 
 
 @kernel
-def boost_tasks(member, n_members, jobs, queue, tasks, seed, n_rounds, rows, table, ones, trees):
+def boost_tasks(  # noqa: PLR0913, PLR0917
+    member, n_members, jobs, queue, tasks, seed, n_rounds, rows, table, ones, trees
+):
     """Boost some tasks, one after another, each through all of its rounds.
 
     Parameters
@@ -144,8 +146,13 @@ def _validate(job, task, done, start, stop, rows, trees):
     """Note the loss of the task's validation rows, if there are any."""
     if job["member"] == 0 and rows.validation_weight.size > 0:
         trees.validation_loss[task, done] = sum_losses(
-            0, stop - start, job["loss"], job["loss_parameter"], rows.y[start:stop],
-            rows.validation_weight[start:stop], raw_of(job),
+            0,
+            stop - start,
+            job["loss"],
+            job["loss_parameter"],
+            rows.y[start:stop],
+            rows.validation_weight[start:stop],
+            raw_of(job),
         )
 
 
@@ -216,21 +223,26 @@ def _merge_bins(bin_weight, limit, is_category, thresholds, table, own_threshold
             if own >= 0 and not is_category:
                 middle = (last + code - 1) // 2
                 own_thresholds[own] = thresholds[middle]
-                for between in range(last + 1, code):
-                    table[between] = own if between <= middle else own + 1
+                for between in range(last + 1, middle + 1):
+                    table[between] = own
             own += 1
         table[code] = own
         below += bin_weight[code]
         last = code
+    own_thresholds[max(own, 0)] = np.inf
     if not is_category:
-        for code in range(last + 1, bin_weight.size):
-            table[code] = max(own, 0)
-        for code in range(bin_weight.size - 1, -1, -1):  # below and within merged bins
-            if table[code] == ABSENT:
-                table[code] = table[code + 1] if code + 1 < bin_weight.size else 0
-    if own >= 0:
-        own_thresholds[own] = np.inf
+        _fill_gaps(bin_weight.size, max(own, 0), table)
     return max(own + 1, 1)
+
+
+@inner
+def _fill_gaps(n_codes, last_own, table):
+    """Give codes without rows the bin of the next code that has some, or the last bin."""
+    own = last_own
+    for code in range(n_codes - 1, -1, -1):
+        if table[code] == ABSENT:
+            table[code] = own
+        own = np.int64(table[code])
 
 
 @inner

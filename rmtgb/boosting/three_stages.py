@@ -1,6 +1,6 @@
 """The algorithm: read this first.
 
-    F(x, t) = b_t + S(x) + (1 - w_t) I(x) + w_t O(x) + K_t(x)
+``F(x, t) = b_t + S(x) + (1 - w_t) I(x) + w_t O(x) + K_t(x)``
 """
 
 from rmtgb.boosting.model import ThreeStageModel

@@ -5,6 +5,7 @@ import numpy as np
 from rmtgb._jit import kernel
 from rmtgb.tree.kernels.random import mix
 
+
 @kernel
 def hash_rows(row_codes, y_bits, seed, hashes):
     """Write a hash of each row's bin codes and target.

@@ -1,0 +1,1 @@
+"""The estimators: what scikit-learn and users see."""

@@ -86,7 +86,7 @@ class FeatureEncoder:
         if not is_category.any():
             return self._numbers(X, np.arange(is_category.size), estimator)
         codes = {
-            j: pd.Categorical(_column(X, j), categories=self.categories_[j]).codes
+            j: self.categories_[j].get_indexer(_column(X, j))  # -1 for unknown and missing ones
             for j in np.flatnonzero(is_category).tolist()
         }
         n_rows = next(iter(codes.values())).size

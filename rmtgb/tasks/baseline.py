@@ -1,6 +1,7 @@
 """Where each task starts: an offset shrunken towards the mean of all tasks."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -102,10 +103,12 @@ def _newton_baseline(loss, y, weight, offsets, intercept):
 def _quantile_baseline(loss, y, weight, offsets, intercept):
     """Shrink the quantiles of the tasks; their variance is that of a sample quantile."""
     level = loss.leaf_quantile
-    quantiles = np.array([
-        loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept
-        for a, b in zip(offsets[:-1], offsets[1:], strict=True)
-    ])
+    quantiles = np.array(
+        [
+            loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept
+            for a, b in pairwise(offsets)
+        ]
+    )
     information = np.add.reduceat(weight, offsets[:-1])[:, None]
     residual = y - np.repeat(quantiles[:, 0], np.diff(offsets))
     width = min(0.1, level / 2, (1 - level) / 2)
@@ -142,7 +145,7 @@ def _between_tasks(steps, information, noise):
     )
     weight = _ratio(information, information * variance + noise)
     weight_sum = weight.sum(axis=0)
-    return variance, np.where(weight_sum > 0, (weight * steps).sum(axis=0) / weight_sum, mean)
+    return variance, np.where(weight_sum > 0, _ratio((weight * steps).sum(axis=0), weight_sum), mean)
 
 
 def _task_sums(values, offsets):

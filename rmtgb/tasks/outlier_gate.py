@@ -65,8 +65,14 @@ class OutlierGate:
         """
         slope, curvature = np.zeros(self.theta.size), np.zeros(self.theta.size)
         self._team.run(
-            sum_by_task, self._training.offsets, self._state.gradient, self._state.hessian, inlier,
-            outlier, slope, curvature,
+            sum_by_task,
+            self._training.offsets,
+            self._state.gradient,
+            self._state.hessian,
+            inlier,
+            outlier,
+            slope,
+            curvature,
         )
         curvature *= self._hessian_scale()
         spread = self.weights * (1.0 - self.weights)
@@ -95,7 +101,12 @@ class OutlierGate:
     def combine(self, offset, inlier, outlier):
         """Make ``offset + (1 - w) I + w O``, all (n_outputs, n_rows), the raw prediction."""
         self._team.run(
-            combine, self._training.task_codes, self.weights, offset, inlier, outlier,
+            combine,
+            self._training.task_codes,
+            self.weights,
+            offset,
+            inlier,
+            outlier,
             self._state.raw,
         )
 
@@ -153,7 +164,8 @@ class OutlierGate:
     def _profile_noise(self, gradient, hessian, information):
         """Return mean and standard deviation of a task's distance if it were noise alone."""
         offsets = self._training.offsets[:-1]
-        squares = np.add.reduceat(np.square(gradient).sum(axis=0), offsets)
+        weight = np.where(self._training.weight > 0, self._training.weight, 1.0)
+        squares = np.add.reduceat((np.square(gradient) / weight).sum(axis=0), offsets)
         hessians = np.add.reduceat(hessian.sum(axis=0), offsets)
         noise = squares / np.maximum(hessians, 1e-300)
         n_groups = np.count_nonzero(information > 0, axis=1)
@@ -168,8 +180,14 @@ class OutlierGate:
         shape = (n_tasks, n_outputs, n_features, PROFILE_GROUPS + 1)
         sums, information = np.zeros(shape), np.zeros(shape)
         self._team.run(
-            sum_profiles, training.binned.column_codes, training.binned.n_bins,
-            training.task_codes, gradient, hessian, sums, information,
+            sum_profiles,
+            training.binned.column_codes,
+            training.binned.n_bins,
+            training.task_codes,
+            gradient,
+            hessian,
+            sums,
+            information,
         )
         return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
 
@@ -227,8 +245,9 @@ def _group(code, n_bins):
 
 
 @kernel
-def sum_profiles(member, n_members, column_codes, n_bins, task_codes, gradient, hessian, sums,
-                 information):
+def sum_profiles(
+    member, n_members, column_codes, n_bins, task_codes, gradient, hessian, sums, information
+):
     """Sum gradients and hessians by task, feature and group of bins; members share the features.
 
     Parameters

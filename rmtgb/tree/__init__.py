@@ -1,0 +1,1 @@
+"""One histogram regression tree, which knows nothing of tasks or losses."""

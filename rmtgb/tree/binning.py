@@ -144,8 +144,16 @@ class BinMapper:
             block = slice(start, start + BLOCK_ROWS)
             values = np.empty((min(BLOCK_ROWS, X.shape[0] - start), X.shape[1]))
             values[:] = X[block]
-            bin_rows(values, positions[block], self.thresholds, self.n_bins, self.categorical,
-                     self.missing_code, binned.row_codes, binned.column_codes)
+            bin_rows(
+                values,
+                positions[block],
+                self.thresholds,
+                self.n_bins,
+                self.categorical,
+                self.missing_code,
+                binned.row_codes,
+                binned.column_codes,
+            )
 
         team.map(bin_block, range(0, X.shape[0], BLOCK_ROWS))
 

@@ -109,8 +109,17 @@ JOB = np.dtype(
         *(
             (size, np.int64)
             for size in (
-                "member", "n_members", "n_rows", "n_features", "n_outputs", "missing_code",
-                "threshold_width", "n_payload", "n_histograms", "n_slots", "row_words",
+                "member",
+                "n_members",
+                "n_rows",
+                "n_features",
+                "n_outputs",
+                "missing_code",
+                "threshold_width",
+                "n_payload",
+                "n_histograms",
+                "n_slots",
+                "row_words",
                 "n_leaves",
             )
         ),

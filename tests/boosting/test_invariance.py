@@ -72,9 +72,9 @@ def test_target_may_be_scaled_and_shifted(loss, seed, scale, shift):
     if loss in ("absolute_error", "quantile"):  # rounding may turn a sign: use exact scales
         scale, shift = 2.0 ** round(np.log2(scale)), 0.0
     model, other = regressor(loss=loss), regressor(loss=loss)
-    expected = scale * predictions(model, X, y, X) + shift
+    expected = scale * (predictions(model, X, y, X) + shift)
     np.testing.assert_allclose(
-        predictions(other, X, scale * y + shift, X), expected, rtol=1e-6, atol=1e-6 * scale
+        predictions(other, X, scale * (y + shift), X), expected, rtol=1e-6, atol=1e-6 * scale
     )
     np.testing.assert_allclose(other.outlier_weights_, model.outlier_weights_, rtol=1e-6)
 

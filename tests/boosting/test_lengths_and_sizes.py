@@ -111,7 +111,8 @@ def test_baseline_is_the_empirical_bayes_mean():
     baseline = fit_baseline("shrunken", make_loss("squared_error"), y, np.ones(y.size), offsets)
     means = np.array([y[task == t].mean() for t in range(4)])
     kept = (baseline.tasks[:, 0] - baseline.population) / (means - baseline.population)
-    assert np.all(np.diff(kept) > 0) and np.all((kept > 0.5) & (kept < 1))
+    assert np.all(np.diff(kept) > 0)
+    assert np.all((kept > 0.5) & (kept < 1))
     within = ((y - means[task]) ** 2).sum() / (y.size - 4)
     ratio = (1 / kept - 1) * sizes  # within / between, the same for every task
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)

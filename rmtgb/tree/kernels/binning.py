@@ -36,8 +36,7 @@ def first_step(n_thresholds):
 
 
 @kernel
-def bin_rows(X, positions, thresholds, n_bins, categorical, missing_code, row_codes,
-             column_codes):
+def bin_rows(X, positions, thresholds, n_bins, categorical, missing_code, row_codes, column_codes):
     """Write the bin codes of a block of rows.
 
     Parameters

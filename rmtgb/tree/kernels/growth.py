@@ -258,8 +258,12 @@ def _build_share(job, leaf, child):
     else:
         first, last = share(first, last, job["member"], job["n_members"])
     build_histograms(
-        row_codes_of(job), first, last, order_of(job)[start:stop],
-        node_payload_of(job)[n_words * start : n_words * stop], n_words,
+        row_codes_of(job),
+        first,
+        last,
+        order_of(job)[start:stop],
+        node_payload_of(job)[n_words * start : n_words * stop],
+        n_words,
         histograms_of(job)[slot],
     )
 
@@ -274,19 +278,17 @@ def _scan_share(job, siblings, build):
         if siblings[child] != NONE:
             candidates[child]["gain"] = _parent_score(job, leaves[siblings[child]])
             _select_features(job, leaves[siblings[child]]["node"], selected[child])
+    n_children = 1 if siblings[LARGE] == NONE else 2
     n_used = (job["missing_code"] + 1) * job["n_words"]
     first, last = share(0, job["n_features"], member, job["n_members"])
     for feature in range(first, last):
         sibling = histograms[_slot(job, leaves[siblings[SMALL]], SMALL), feature, :n_used]
-        for child in range(2):
-            if siblings[child] == NONE:
-                continue
+        for child in range(n_children):
             leaf = leaves[siblings[child]]
             histogram = histograms[_slot(job, leaf, child), feature, :n_used]
             if build[child]:
-                if _shares_rows(job, leaf):
-                    for other in range(1, job["n_members"]):
-                        _add(histogram, histograms[_partial_slot(job, other, child), feature], 1)
+                for other in range(1, job["n_members"] if _shares_rows(job, leaf) else 1):
+                    _add(histogram, histograms[_partial_slot(job, other, child), feature], 1)
             elif child == LARGE and leaf["open"]:
                 _add(histogram, sibling, -1)
             if leaf["open"] and selected[child, feature]:
@@ -313,14 +315,29 @@ def _scan(job, leaf, feature, histogram, child):
     split = candidates_of(job)[member, child]
     if categorical_of(job)[feature]:
         scan_categorical(
-            histogram, feature, total_0, total_1, l2, min_weight, packing,
-            sort_keys_of(job)[member], sorted_codes_of(job)[member], split,
+            histogram,
+            feature,
+            total_0,
+            total_1,
+            l2,
+            min_weight,
+            packing,
+            sort_keys_of(job)[member],
+            sorted_codes_of(job)[member],
+            split,
             candidate_sets_of(job)[member, child],
         )
     else:
         scan_numerical(
-            histogram, feature, n_bins_of(job)[feature], total_0, total_1, l2, min_weight,
-            packing, split,
+            histogram,
+            feature,
+            n_bins_of(job)[feature],
+            total_0,
+            total_1,
+            l2,
+            min_weight,
+            packing,
+            split,
         )
 
 

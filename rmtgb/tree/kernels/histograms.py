@@ -148,8 +148,24 @@ def build_histograms(row_codes, first, stop, order, payload, n_words, histograms
         for i in range(rows.size):
             rows[i] = 0
         if n_words == 1:
-            _add_one_word(codes, n_features, np.uint64(start), np.uint64(end), order, payload,
-                          rows, row_words)
+            _add_one_word(
+                codes,
+                n_features,
+                np.uint64(start),
+                np.uint64(end),
+                order,
+                payload,
+                rows,
+                row_words,
+            )
         else:
-            _add_two_words(codes, n_features, np.uint64(start), np.uint64(end), order, payload,
-                           rows, row_words)
+            _add_two_words(
+                codes,
+                n_features,
+                np.uint64(start),
+                np.uint64(end),
+                order,
+                payload,
+                rows,
+                row_words,
+            )

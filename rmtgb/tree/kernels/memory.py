@@ -26,7 +26,6 @@ if config.DISABLE_JIT:
         return c_void_p(int(address))
 
 
-
 @inner
 def row_codes_of(job):
     return carray(_pointer(job["row_codes"]), (job["n_rows"], job["n_features"]), CODE)

@@ -39,7 +39,10 @@ def unpack(word_0, word_1, packing):
 def packing_of(job):
     """Return the packing of a job as scalars that stay in registers."""
     return Packing(
-        job["n_words"], job["shift"], job["gradient_unit"], job["hessian_unit"],
+        job["n_words"],
+        job["shift"],
+        job["gradient_unit"],
+        job["hessian_unit"],
         job["weight_unit"],
     )
 

@@ -134,9 +134,18 @@ def _comes_before(code, other, keys):
 
 
 @inner
-def scan_categorical(
-    histogram, feature, total_0, total_1, l2_regularization, min_weight, packing, keys, by_key,
-    split, codes_left,
+def scan_categorical(  # noqa: PLR0913, PLR0917
+    histogram,
+    feature,
+    total_0,
+    total_1,
+    l2_regularization,
+    min_weight,
+    packing,
+    keys,
+    by_key,
+    split,
+    codes_left,
 ):
     """Try every prefix of the categories sorted by gradient (Fisher 1958).
 

@@ -24,7 +24,9 @@ def find_leaf(row, nodes, category_sets):
 
 
 @kernel
-def add_trees(X, nodes, category_sets, tree_starts, set_starts, first, stop, n_outputs, prediction):
+def add_trees(
+    X, nodes, category_sets, tree_starts, set_starts, first, stop, n_outputs, prediction
+):
     """Add the predictions of some trees of an ensemble.
 
     Parameters
@@ -49,9 +51,21 @@ def add_trees(X, nodes, category_sets, tree_starts, set_starts, first, stop, n_o
 
 
 @kernel
-def add_task_trees(X, task_codes, nodes, category_sets, tree_starts, set_starts, first, stop,
-                   n_outputs, prediction):
-    """Add the predictions of each row's own trees; arguments as for :func:`add_trees`, and
+def add_task_trees(
+    X,
+    task_codes,
+    nodes,
+    category_sets,
+    tree_starts,
+    set_starts,
+    first,
+    stop,
+    n_outputs,
+    prediction,
+):
+    """Add the predictions of each row's own trees.
+
+    Arguments as for :func:`add_trees`, and
 
     Parameters
     ----------
