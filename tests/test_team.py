@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import config
 
 from rmtgb._jit import kernel
 from rmtgb._team import Team, barrier, share, take_ticket
+
+pytestmark = pytest.mark.skipif(config.DISABLE_JIT, reason="without compilation a team is one")
 
 TEAMS = pytest.mark.parametrize("n_members", [1, 2, 3, 4])  # more members than cores here
 

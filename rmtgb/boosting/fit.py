@@ -88,9 +88,11 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
         rng_bins,
         team,
     )
-    lengths = None
+    lengths = chosen_on = None
     if settings.stopping is not None and former is None:
         chosen_on = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
+    # tasks of one row each have none to set aside
+    if chosen_on is not None and chosen_on.validation_weight.any():
         stages = settings.stages
         if validation is None:
             # fewer rows, but trees of the same size: a task of 16 rows would have other ones

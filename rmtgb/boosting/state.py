@@ -13,6 +13,10 @@ from rmtgb.tree.job import Job, leaf_limit, make_tree_buffer, n_words_for
 #: Resolution of weights that are not integers: steps per mean weight.
 WEIGHT_STEPS = 64
 
+#: Total of integer weights up to which they are summed as they are; larger ones would leave
+#: too few bits for hessians.
+MAX_INTEGER_WEIGHT = 2**32
+
 #: Stands for "no limit" where a kernel needs a number.
 NO_LIMIT = 2**31 - 1
 
@@ -135,6 +139,7 @@ class TrainingSet:
     def row_fields(self):
         """Loss and scale of the weights, as fields of a job."""
         integers = bool(np.all(self.weight == np.rint(self.weight)))
+        integers = integers and self.weight.sum() < MAX_INTEGER_WEIGHT
         mean = self.weight.sum() / max(1, np.count_nonzero(self.weight))
         scale = 1.0 if integers else WEIGHT_STEPS / mean
         return {

@@ -89,6 +89,11 @@ class InputReader:
             by_name = isinstance(self._task_feature, str)
             position = names.index(self._task_feature) if by_name else self._task_feature
             self.kept_columns[position] = False
+            if categorical.size == 1:
+                raise ValueError(
+                    f"X has 0 feature(s) besides the task column {self._task_feature!r}, while a "
+                    "minimum of 1 is required."
+                )
         kept = np.flatnonzero(self.kept_columns).tolist()
         called = kept if names is None else [names[position] for position in kept]
         self.features = FeatureEncoder().fit(features, categorical[kept], self._max_bins, called)

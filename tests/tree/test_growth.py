@@ -232,7 +232,7 @@ class TestEquivalences:
 
 class TestRandomness:
     def test_feature_selection(self):
-        problem = draw(8, n=400, n_numerical=20)
+        problem = draw(8, n=100, n_numerical=20)
         half = [grow(problem, max_features=0.5, max_leaf_nodes=2, seed=s).nodes for s in range(40)]
         roots = np.bincount([nodes["feature"][0] for nodes in half], minlength=20)
         best = grow(problem, max_leaf_nodes=2).nodes["feature"][0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba import config
 
 from rmtgb import RMTGBRegressor
 from rmtgb.boosting import stage_3_task_specific
@@ -27,6 +28,7 @@ class TestHistogramsNotKept:
             assert grow(problem, n_members, **options).bits == everything
 
 
+@pytest.mark.skipif(config.DISABLE_JIT, reason="without compilation a team is one")
 class TestTeams:
     @pytest.mark.parametrize("constant_hessian", [True, False])
     @pytest.mark.parametrize(

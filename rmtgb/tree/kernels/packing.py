@@ -20,6 +20,9 @@ from rmtgb.tree.kernels.random import uniform
 GRADIENT_BITS = 40
 HESSIAN_BITS = 30
 
+#: Stands for the largest gradient where all are zero; its unit still has a reciprocal.
+SMALLEST = 1e-280
+
 
 @inner
 def unpack(word_0, word_1, packing):
@@ -76,7 +79,7 @@ def _measure_share(job, output, coefficient):
 @inner
 def _choose_units(job):
     """Give gradient and hessian all the bits that no sum of the rows can overflow."""
-    largest_gradient, largest_hessian = 1e-300, 1e-300
+    largest_gradient, largest_hessian = SMALLEST, SMALLEST
     extents = extents_of(job)
     for member in range(job["n_members"]):
         largest_gradient = max(largest_gradient, extents[member, 0])
