@@ -24,7 +24,7 @@ TREE_NODE = np.dtype(
         ("feature", np.int32),
         ("left", np.int32),  # position of the left child in its tree
         ("category_set", np.int32),  # which set of categories goes left, -1: numerical
-        ("missing_left", np.uint8),
+        ("missing_left", np.uint32),  # 0 or 1; wide, so that no byte of a node is padding
     ],
     align=True,
 )
