@@ -46,5 +46,5 @@ def smooth_data(n_rows, n_features, seed=0):
     """Return float32 features and a target with main effects, an interaction and noise."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, n_features), dtype=np.float32)
-    signal = 2 * X[:, 0] + np.sin(3 * X[:, 1]) + X[:, 2] * X[:, 3]
+    signal = 2 * X[:, 0] + np.sin(3 * X[:, 1]) + np.abs(X[:, 2]) * X[:, 3]
     return X, signal + 0.5 * rng.standard_normal(n_rows)

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -38,11 +39,11 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
     """Everything but the loss and the form of predictions."""
 
     # A task label given as metadata is always meant for us: no set_*_request call needed.
-    __metadata_request__fit = {"task": True}
-    __metadata_request__predict = {"task": True}
-    __metadata_request__score = {"task": True}
+    __metadata_request__fit: ClassVar[dict] = {"task": True}
+    __metadata_request__predict: ClassVar[dict] = {"task": True}
+    __metadata_request__score: ClassVar[dict] = {"task": True}
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "task_feature": [str, Integral, None],
         "n_iter_shared": [Interval(Integral, 0, None, closed="left")],
         "n_iter_partition": [Interval(Integral, 0, None, closed="left")],
@@ -66,7 +67,11 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "unknown_task": [StrOptions({"shared", "error"})],
         "warm_start": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }

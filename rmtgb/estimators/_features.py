@@ -160,7 +160,8 @@ def find_categorical(X, categorical_features, names):
     if wanted.dtype == bool:
         if wanted.shape != (n_columns,):
             raise ValueError(
-                f"categorical_features is a mask of shape {wanted.shape}, X has {n_columns} columns."
+                f"categorical_features is a mask of shape {wanted.shape}, "
+                f"X has {n_columns} columns."
             )
         return wanted.copy()
     for column in wanted.tolist():
@@ -177,9 +178,7 @@ def _position(column, names, n_columns):
             )
         return list(names).index(column)
     if not -n_columns <= column < n_columns:
-        raise ValueError(
-            f"categorical_features has position {column}, X has {n_columns} columns."
-        )
+        raise ValueError(f"categorical_features has position {column}, X has {n_columns} columns.")
     return int(column)
 
 

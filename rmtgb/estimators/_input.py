@@ -125,9 +125,11 @@ class InputReader:
         found = set(TaskEncoder().fit(labels).tasks_.tolist())
         known = set(self.tasks.tasks_.tolist())
         if found != known:
+            differing = sorted(map(repr, found ^ known))
+            listed = ", ".join(differing[:5] + ["..."] * (len(differing) > 5))
             raise ValueError(
-                "warm_start=True goes on with the tasks of the former fit, but "
-                f"{sorted(map(repr, found ^ known))} are not in both. Fit with warm_start=False."
+                "warm_start=True goes on with the tasks of the former fit, but of the tasks "
+                f"{listed} there are rows in one of the fits only. Fit with warm_start=False."
             )
 
     def read(self, X, task, estimator):

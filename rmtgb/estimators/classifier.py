@@ -1,5 +1,7 @@
 """The classifier."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -16,13 +18,152 @@ from rmtgb.losses import make_loss
 class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
     """Robust multi-task gradient boosting for classification.
 
-    PARAMETERS
+    The prediction for features x of task t, on the scale of the link, is
+
+        F(x, t) = b_t + S(x) + (1 - w_t) I(x) + w_t O(x) + K_t(x)
+
+    with a baseline b, an ensemble S of trees for all tasks (stage 1), one I for inlier and one
+    O for outlier tasks between which each task is divided by its weight w (stage 2), and one K
+    of its own for every task (stage 3).
+
+    A row of a task that was not in the training rows, or whose label is missing, is predicted by
+    what the known tasks share: the population's baseline, S, and both sides of stage 2 at the
+    median weight of the inlier tasks, with no trees of its own. One warning lists such tasks;
+    ``unknown_task="error"`` refuses them. The prediction for a row never depends on the rows it
+    comes with.
+
+    Parameters
+    ----------
+    task_feature : str, int or None, default=None
+        Name or position of the column of X that holds the task labels: strings, integers,
+        categories or any other hashable ones. With None the rows are of one task, unless
+        labels are given to ``fit`` as ``task``.
+    loss : {"log_loss"}, default="log_loss"
+        The only one. Two classes have one raw prediction per row, the log-odds of the second;
+        more have one per class, with a tree each in every round.
+    class_weight : dict, "balanced" or None, default=None
+        Factors > 0 of the weights of the rows of each class, one for classes that are not
+        named; or what makes the weights of all classes equal.
+    n_iter_shared, n_iter_partition : int, default=500
+        Rounds of stages 1 and 2, upper limits where stage lengths are chosen. Zero leaves a
+        stage out.
+    n_iter_task : int, default=300
+        Rounds of stage 3 for each task, likewise.
+    learning_rate : float, default=0.05
+        Factor > 0 of all leaf values.
+    max_leaf_nodes : int or None, default=16
+        Largest number of leaves of a tree of stages 1 and 2, at least 2; None: no limit.
+    max_depth : int or None, default=None
+        Largest depth of any tree, at least 1; None: no limit.
+    min_samples_leaf : int, default=20
+        Smallest sum of the weights in a leaf of stages 1 and 2, at least 1.
+    max_leaf_nodes_task : int or None, default=8
+        As ``max_leaf_nodes``, for stage 3.
+    min_samples_leaf_task : int, default=5
+        As ``min_samples_leaf``, for stage 3.
+    l2_regularization : float, default=1.0
+        Number >= 0 that is added to the hessian of a leaf.
+    partition_regularization : float, default=0.1
+        How strongly outlier weights are held at their start, >= 0.
+    task_baseline : {"shrunken", "global", "zero"}, default="shrunken"
+        b: an offset for each task, shrunken towards the population's by as much as its few rows
+        or its noise demand; the best constant for all; or zero.
+    max_bins : int, default=255
+        Largest number of bins or categories of a feature, 2 to 255. Missing values have one
+        more.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which features are categorical: those of a categorical dtype in a data frame; names,
+        positions among all columns of X, or a mask of them; or none. Categories that were not
+        seen are missing values.
+    subsample : float, default=1.0
+        Share of the rows that are drawn for each tree, in (0, 1].
+    max_features : float, default=1.0
+        Share of the features that are drawn for each split, in (0, 1].
+    early_stopping : "auto" or bool, default="auto"
+        Whether to choose the lengths of the stages on validation rows, and to fit all rows
+        anew with these. "auto" does so from 500 rows on, or if ``fit`` is given ``X_val``.
+    validation_fraction : float, default=0.15
+        Share of the rows of every task to choose on, in (0, 1).
+    n_iter_no_change : int, default=30
+        Rounds without improvement on the validation rows after which a stage has ended.
+    tol : float, default=1e-07
+        Relative improvement that counts, >= 0.
+    unknown_task : {"shared", "error"}, default="shared"
+        What to do with rows of tasks that were not in the training rows, see above.
+    warm_start : bool, default=False
+        Whether a further ``fit`` continues the model of the last one: every stage goes on until
+        it has as many rounds as its parameter says. Columns, tasks and classes have to be
+        the same. Stage lengths are not chosen again, whatever ``early_stopping`` and ``X_val``
+        say.
+    n_jobs : int or None, default=None
+        Number of threads, None for all cores. It does not change a bit of the result.
+    random_state : int, Generator, RandomState or None, default=None
+        Decides which rows validate and what is drawn.
+    verbose : int, default=0
+        Whether to print a line per stage.
+
+    Attributes
+    ----------
+    tasks_ : ndarray of shape (n_tasks,)
+        The task labels in sorted order; the number 0 without labels.
+    n_tasks_ : int
+        Number of tasks.
+    theta_, outlier_weights_ : ndarray of float64 of shape (n_tasks,)
+        w and its logit: which side of stage 2 a task uses. "Outlier" is the side of fewer rows.
+    outlier_tasks_ : ndarray
+        Labels of the tasks with a weight above 0.5.
+    baseline_ : ndarray of float64 of shape (n_tasks,) or (n_tasks, n_classes)
+        b of each task.
+    classes_ : ndarray of shape (n_classes,)
+        The classes in sorted order.
+    n_iter_shared_, n_iter_partition_ : int
+        Rounds of stages 1 and 2.
+    n_iter_task_ : ndarray of int64 of shape (n_tasks,)
+        Rounds of stage 3 of each task.
+    train_score_, validation_score_ : dict of str to ndarray of float64
+        Mean loss before the first and after each round of the stages "shared", "partition" and
+        "task", of the fit that stage lengths were chosen by; empty if they were given.
+    feature_importances_ : ndarray of float64 of shape (n_features_in_,)
+        Gain of the splits on each feature as a share of all gain; zero for the task column.
+    stage_feature_importances_ : dict of str to ndarray of float64 of shape (n_features_in_,)
+        The same for "shared", "inlier", "outlier" and "task_specific".
+    task_feature_importances_ : ndarray of float64 of shape (n_tasks, n_features_in_)
+        The same for each task.
+    n_features_in_ : int
+        Number of columns of X, the task column included.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names, if X was a data frame.
+
+    References
+    ----------
+    Emami, Martínez-Muñoz, Hernández-Lobato, "Robust-Multi-Task Gradient Boosting", Expert
+    Systems with Applications, 2025, arXiv 2507.11411: the three stages. Steps of theta,
+    baselines, stage lengths and trees are ours.
+
+    Friedman, "Greedy function approximation: a gradient boosting machine", Annals of
+    Statistics 29, 2001.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from rmtgb import RMTGBClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"x": rng.uniform(-1, 1, 400), "clinic": list("abcd") * 100})
+    >>> y = np.where((X["x"] > 0) == (X["clinic"] != "d"), "ill", "well")
+    >>> model = RMTGBClassifier(task_feature="clinic", n_iter_shared=0, n_iter_partition=50)
+    >>> model.fit(X, y).outlier_tasks_.tolist()
+    ['d']
+    >>> new = pd.DataFrame({"x": [0.9, 0.9], "clinic": ["a", "d"]})
+    >>> model.predict(new).tolist()
+    ['ill', 'well']
+    >>> model.predict_proba(new).shape
+    (2, 2)
     """
 
-    __metadata_request__predict_proba = {"task": True}
-    __metadata_request__decision_function = {"task": True}
+    __metadata_request__predict_proba: ClassVar[dict] = {"task": True}
+    __metadata_request__decision_function: ClassVar[dict] = {"task": True}
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **BaseRMTGB._parameter_constraints,
         "loss": [StrOptions({"log_loss"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],

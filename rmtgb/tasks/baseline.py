@@ -145,7 +145,9 @@ def _between_tasks(steps, information, noise):
     )
     weight = _ratio(information, information * variance + noise)
     weight_sum = weight.sum(axis=0)
-    return variance, np.where(weight_sum > 0, _ratio((weight * steps).sum(axis=0), weight_sum), mean)
+    return variance, np.where(
+        weight_sum > 0, _ratio((weight * steps).sum(axis=0), weight_sum), mean
+    )
 
 
 def _task_sums(values, offsets):

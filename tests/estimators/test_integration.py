@@ -198,6 +198,15 @@ class TestTools:
         assert scores.shape == (2, 3)
         assert scores[1].mean() > scores[0].mean()
 
+    @pytest.mark.parametrize("early_stopping", [False, True])
+    def test_threads_change_no_bit(self, data, early_stopping, monkeypatch):
+        monkeypatch.setattr("rmtgb.estimators._base.SMALL_CODES", 0)
+        model = regressor(early_stopping=early_stopping, subsample=0.8)
+        alone, together = (
+            clone(model).set_params(n_jobs=n).fit(data.X, data.y).predict(data.X) for n in (1, 2)
+        )
+        np.testing.assert_array_equal(together, alone)
+
     @pytest.mark.parametrize("backend", ["threading", "loky"])
     def test_fits_at_the_same_time(self, data, backend):
         from joblib import parallel_config

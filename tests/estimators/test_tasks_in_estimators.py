@@ -15,7 +15,9 @@ from tests.estimators.data import few_rounds, school
 
 def regressor(**settings):
     """A small regressor that finds the tasks in the column "school"."""
-    return RMTGBRegressor(**{"task_feature": "school", "random_state": 0} | few_rounds(6) | settings)
+    return RMTGBRegressor(
+        **{"task_feature": "school", "random_state": 0} | few_rounds(6) | settings
+    )
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +289,9 @@ class TestWrongColumns:
     def test_fewer_or_more_of_an_array(self, data):
         model = regressor(task_feature=None).fit(data.features, data.y)
         for X in (data.features[:, :2], np.tile(data.features, 2)):
-            with pytest.raises(ValueError, match=f"X has {X.shape[1]} features, but .* expecting 3"):
+            with pytest.raises(
+                ValueError, match=f"X has {X.shape[1]} features, but .* expecting 3"
+            ):
                 model.predict(X)
 
     def test_no_task_column_at_predict(self, fitted, data):
@@ -324,7 +328,9 @@ class TestWrongColumns:
 
 class TestTwoWaysToGiveLabels:
     def test_both(self, fitted, data):
-        with pytest.raises(ValueError, match="task_feature='school' already names the task column"):
+        with pytest.raises(
+            ValueError, match="task_feature='school' already names the task column"
+        ):
             regressor().fit(data.X, data.y, task=data.task)
         with pytest.raises(ValueError, match="fitted with a task column in X"):
             fitted.predict(data.X, task=data.task)

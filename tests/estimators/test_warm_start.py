@@ -153,7 +153,7 @@ class TestRefusals:
         X = data.X.assign(
             school=data.X["school"].replace("b", "a" if change == "missing" else "z")
         )
-        with pytest.raises(ValueError, match=r"warm_start=True .* tasks .*'b'"):
+        with pytest.raises(ValueError, match=r"warm_start=True .* of the tasks .*'b'.* one of"):
             model.fit(X, data.y)
 
     def test_another_loss(self, fitted):

@@ -12,7 +12,7 @@ import numpy as np
 #: What the package documents: see its kernels of splitting and growth.
 CATEGORY_SMOOTHING = 10.0
 MIN_HESSIAN = 1e-3
-RELATIVE_MIN_GAIN = 1e-7
+RELATIVE_MIN_GAIN = 1e-10
 
 
 def thresholds(values, weights, max_bins):
@@ -104,7 +104,7 @@ def score(rows, l2):
 
 
 def children_score(rows, left, l2, min_weight):
-    """Scores of the two children, added up; -1 if one of them is too small.
+    """Scores of the two children less the parent's; -1 if a child is too small.
 
     Rounded to single precision: what differs by less is equal, and the first one counts.
     """
@@ -114,7 +114,7 @@ def children_score(rows, left, l2, min_weight):
         if side.w.sum() < min_weight or side.h.sum() <= floor:
             return -1.0
         total += score(side, l2)
-    return float(np.float32(total))
+    return float(np.float32(total - score(rows, l2)))
 
 
 def best_numerical(rows, feature, n_bins, missing, limits, floor=-1.0):
@@ -223,8 +223,7 @@ class Grower:
         self.nodes.append(node)
 
     def _best_split(self, rows):
-        floor = score(rows, self.limits.l2) * (1 + RELATIVE_MIN_GAIN)
-        best = Split(floor)
+        best = Split(score(rows, self.limits.l2) * RELATIVE_MIN_GAIN)
         for feature in range(rows.codes.shape[1]):
             if self.categorical[feature]:
                 found = best_categorical(rows, feature, self.missing, self.limits, best.gain)
@@ -234,8 +233,7 @@ class Grower:
                 )
             if found.feature >= 0:
                 best = found
-        best.gain = float(np.float32(best.gain - floor)) if best.feature >= 0 else -1.0
-        return best
+        return best if best.feature >= 0 else Split(-1.0)
 
 
 def find_leaf(row, nodes, category_sets):

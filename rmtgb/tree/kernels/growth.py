@@ -39,7 +39,7 @@ from rmtgb.tree.kernels.splitting import scan_categorical, scan_numerical, score
 N_LEAVES, N_NODES, N_SETS = 0, 1, 2
 
 #: A split must save more than the rounding errors of its own gain.
-RELATIVE_MIN_GAIN = 1e-7
+RELATIVE_MIN_GAIN = 1e-10
 
 #: Rows of a leaf per member from which it pays to divide the rows of histograms.
 MIN_ROWS_PER_MEMBER = 1024
@@ -276,7 +276,7 @@ def _scan_share(job, siblings, build):
     for child in range(2):
         candidates[child]["feature"] = NONE
         if siblings[child] != NONE:
-            candidates[child]["gain"] = _parent_score(job, leaves[siblings[child]])
+            candidates[child]["gain"] = _smallest_gain(job, leaves[siblings[child]])
             _select_features(job, leaves[siblings[child]]["node"], selected[child])
     n_children = 1 if siblings[LARGE] == NONE else 2
     n_used = (job["missing_code"] + 1) * job["n_words"]
@@ -302,9 +302,10 @@ def _add(histogram, other, sign):
 
 
 @inner
-def _parent_score(job, leaf):
+def _smallest_gain(job, leaf):
+    """Return the gain that a split of a leaf must exceed."""
     gradient, hessian, _ = unpack(leaf["total_0"], leaf["total_1"], packing_of(job))
-    return score(gradient, hessian, job["l2_regularization"]) * (1.0 + RELATIVE_MIN_GAIN)
+    return RELATIVE_MIN_GAIN * score(gradient, hessian, job["l2_regularization"])
 
 
 @inner
@@ -374,5 +375,3 @@ def _keep_best(job, leaf, child, scanned):
     split_set, codes_left = split_sets_of(job)[leaf], candidate_sets_of(job)[best, child]
     for word in range(SET_WORDS):
         split_set[word] = codes_left[word]
-    # single precision for the choice of the next leaf too, see split_gain
-    split["gain"] = np.float32(split["gain"] - _parent_score(job, leaves_of(job)[leaf]))

@@ -20,6 +20,11 @@ from rmtgb.tree.kernels.random import uniform
 GRADIENT_BITS = 40
 HESSIAN_BITS = 30
 
+#: Bits of the sum of integer weights up to which a row of weight k has k times the payload of a
+#: row of weight one, so that repetition gives the same sums to the last bit. Beyond it too few
+#: bits would be left.
+COPY_BITS = 24
+
 #: Stands for the largest gradient where all are zero; its unit still has a reciprocal.
 SMALLEST = 1e-280
 
@@ -61,16 +66,29 @@ def bit_length(number):
 
 
 @inner
+def _are_copies(job):
+    """Tell whether weights are packed as that many equal rows: integers, few enough."""
+    return job["weight_scale"] == 1.0 and job["weight_bits"] <= COPY_BITS
+
+
+@inner
+def _copies(job, weight):
+    """Return how many equal rows a row is packed as."""
+    return max(weight, 1.0) if _are_copies(job) else 1.0
+
+
+@inner
 def _measure_share(job, output, coefficient):
     """Find the largest |c g| and c^2 h of a member's rows."""
     gradient, hessian = gradient_of(job)[output], hessian_of(job)[output]
-    task_codes = task_codes_of(job)
+    task_codes, weight = task_codes_of(job), weight_of(job)
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     largest_gradient, largest_hessian = 0.0, 0.0
     for i in range(start, stop):
         c = coefficient[task_codes[i]]
-        largest_gradient = max(largest_gradient, abs(c * gradient[i]))
-        largest_hessian = max(largest_hessian, c * c * hessian[i])
+        copies = _copies(job, weight[i])
+        largest_gradient = max(largest_gradient, abs(c * gradient[i] / copies))
+        largest_hessian = max(largest_hessian, c * c * hessian[i] / copies)
     extents = extents_of(job)
     extents[job["member"], 0] = largest_gradient
     extents[job["member"], 1] = largest_hessian
@@ -85,6 +103,8 @@ def _choose_units(job):
         largest_gradient = max(largest_gradient, extents[member, 0])
         largest_hessian = max(largest_hessian, extents[member, 1])
     row_bits, weight_bits = bit_length(job["n_rows"]), job["weight_bits"]
+    if _are_copies(job):
+        row_bits = weight_bits
     job["shift"] = weight_bits
     job["weight_unit"] = 1.0 / job["weight_scale"]
     if job["n_words"] == 1:
@@ -127,8 +147,9 @@ def pack_rows(job, output, coefficient):
         c = coefficient[task_codes[i]]
         g, h, weight = 0, 0, 0
         if weights[i] > 0.0 and (subsample >= 1.0 or uniform(seed, i) < subsample):
-            g = np.int64(np.rint(c * gradient[i] * gradient_scale))
-            h = np.int64(np.rint(c * c * hessian[i] * hessian_scale))
+            copies = _copies(job, weights[i])
+            g = np.int64(np.rint(c * gradient[i] / copies * gradient_scale) * copies)
+            h = np.int64(np.rint(c * c * hessian[i] / copies * hessian_scale) * copies)
             weight = np.int64(np.rint(weights[i] * weight_scale))
         if n_words == 1:
             payload[i] = (g << shift) + weight
