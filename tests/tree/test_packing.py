@@ -71,13 +71,15 @@ class TestRoundTrip:
         p = problem(seed, weights=np.random.default_rng(seed).integers(1, 9, 50))
         packed = Packed(p, 2)
         g, h, w = packed.rows()
-        assert packed.how.hessian_unit == pytest.approx(p.h.max() / 2**30, rel=1e-8)
-        assert abs(g - p.g).max() <= 0.5001 * packed.how.gradient_unit
-        assert abs(h - p.h).max() <= 0.5001 * packed.how.hessian_unit
+        # a row of weight k is packed as k equal rows
+        assert packed.how.hessian_unit == pytest.approx((p.h / p.w).max() / 2**30, rel=1e-8)
+        assert (abs(g - p.g) / p.w).max() <= 0.5001 * packed.how.gradient_unit
+        assert (abs(h - p.h) / p.w).max() <= 0.5001 * packed.how.hessian_unit
         np.testing.assert_array_equal(w, p.w)
         g, h, w = packed.sums()
-        assert g == pytest.approx(p.g.sum(), abs=50 * 0.5001 * packed.how.gradient_unit)
-        assert h == pytest.approx(p.h.sum(), abs=50 * 0.5001 * packed.how.hessian_unit)
+        rounding = 0.5001 * p.w.sum()
+        assert g == pytest.approx(p.g.sum(), abs=rounding * packed.how.gradient_unit)
+        assert h == pytest.approx(p.h.sum(), abs=rounding * packed.how.hessian_unit)
         assert w == p.w.sum()
 
     @pytest.mark.parametrize("n_words", [1, 2])
