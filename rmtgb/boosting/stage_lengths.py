@@ -7,6 +7,7 @@ as it improves" is tried for the first two stages, and each is judged with its o
 stage 3 at its end.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -160,7 +161,7 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
         for path in list(paths) if limit else []:
             state.raw[:] = path.raw
             watch = _Watch(state, stopping)
-            boost(state, settings, _copy(stage_rng), watch.after_round)
+            boost(state, settings, deepcopy(stage_rng), watch.after_round)
             if watch.best_round:
                 paths.append(path.extended(name, watch))
     finished = [_finish(state, settings, stopping, rngs[2], path) for path in paths]
@@ -174,7 +175,7 @@ def _finish(state, settings, stopping, rng, path):
     n_rounds, loss, curve = np.zeros(training.n_tasks, np.int64), path.loss, None
     if settings.n_iter_task:
         state.raw[:] = path.raw
-        stage = TaskStage(state, settings, _copy(rng))
+        stage = TaskStage(state, settings, deepcopy(rng))
         losses = stage.validation_loss
         common = losses.sum(axis=0) / total_weight
         n_rounds = np.argmin(losses + COMMON_ROWS * common, axis=1)
@@ -188,13 +189,6 @@ def _finish(state, settings, stopping, rng, path):
         path.validation | (curve or {}),
     )
     return loss, lengths
-
-
-def _copy(rng):
-    """Return a generator that will draw the same numbers, leaving this one as it is."""
-    copy = np.random.default_rng()
-    copy.bit_generator.state = rng.bit_generator.state
-    return copy
 
 
 def limited(settings, lengths):
