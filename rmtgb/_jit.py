@@ -6,7 +6,15 @@ keeps compilation short, needs no threading layer (none of which is safe for eve
 caller) and changes no global thread count.
 """
 
+import gc
+import os
+import sys
+
 from numba import config, njit
+from numba.core import event
+
+#: Set to 0 to compile without a word on stderr.
+NOTICE_VARIABLE = "RMTGB_COMPILE_NOTICE"
 
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
@@ -71,3 +79,43 @@ def part(function):
         The compiled function.
     """
     return njit(inline="always", **_OPTIONS)(function)
+
+
+class _WhileCompiling(event.Listener):
+    """Says once that kernels are being compiled, and keeps the garbage collector out.
+
+    Compilation makes millions of objects that live until its end: looking through them
+    again and again takes the collector a tenth of the whole time. Numba's compiler lock
+    lets one thread in at a time.
+    """
+
+    def __init__(self):
+        self._outermost, self._collects = None, False
+        self._silent = os.environ.get(NOTICE_VARIABLE) == "0"
+
+    def on_start(self, event):
+        """Note the outermost of our functions."""
+        dispatcher = event.data["dispatcher"]
+        if self._outermost is None and dispatcher.py_func.__module__.startswith("rmtgb."):
+            self._outermost, self._collects = dispatcher, gc.isenabled()
+            gc.disable()
+            self._tell()
+
+    def on_end(self, event):
+        """Let the collector work again."""
+        if event.data["dispatcher"] is self._outermost:
+            self._outermost = None
+            if self._collects:
+                gc.enable()
+
+    def _tell(self):
+        if not self._silent:
+            self._silent = True
+            print(
+                "rmtgb: compiling kernels for this machine; later processes find them in "
+                f"Numba's cache ({NOTICE_VARIABLE}=0 hides this line)",
+                file=sys.stderr,
+            )
+
+
+event.register("numba:compile", _WhileCompiling())

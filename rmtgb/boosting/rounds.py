@@ -5,17 +5,7 @@ from rmtgb._team import share
 from rmtgb.losses.pointwise import fill_gradients
 from rmtgb.tree.kernels.growth import N_NODES, N_SETS, grow_tree
 from rmtgb.tree.kernels.leaves import add_leaf_values, set_leaf_quantiles
-from rmtgb.tree.kernels.memory import (
-    counts_of,
-    gradient_of,
-    hessian_of,
-    raw_of,
-    scratch_of,
-    task_codes_of,
-    wait,
-    weight_of,
-    y_of,
-)
+from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import pack_rows
 from rmtgb.tree.kernels.random import mix
 
@@ -32,11 +22,11 @@ def compute_gradients(job):
         stop,
         job["loss"],
         job["loss_parameter"],
-        y_of(job),
-        weight_of(job),
-        raw_of(job),
-        gradient_of(job),
-        hessian_of(job),
+        array_of(job, "y"),
+        array_of(job, "weight"),
+        array_of(job, "raw"),
+        array_of(job, "gradient"),
+        array_of(job, "hessian"),
     )
     wait(job)
 
@@ -59,8 +49,13 @@ def _refit_leaves(job, nodes, coefficient):
 
     It minimises the sum of ``weight * |residual - c * value|`` over a leaf.
     """
-    scratch, y, raw, row_weight = scratch_of(job), y_of(job), raw_of(job)[0], weight_of(job)
-    residual, weight, task_codes = scratch[0], scratch[1], task_codes_of(job)
+    scratch, y, raw, row_weight = (
+        array_of(job, "scratch"),
+        array_of(job, "y"),
+        array_of(job, "raw")[0],
+        array_of(job, "weight"),
+    )
+    residual, weight, task_codes = scratch[0], scratch[1], array_of(job, "task_codes")
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     for i in range(start, stop):
         c = coefficient[task_codes[i]]
@@ -91,7 +86,7 @@ def boost_ensemble(member, n_members, jobs, seed, coefficient, trees, prediction
         INOUT, the prediction of the ensemble.
     """
     job = jobs[member]
-    counts = counts_of(job)
+    counts = array_of(job, "counts")
     for output in range(prediction.shape[0]):
         job["seed"] = mix(seed, output)
         nodes, category_sets = trees.nodes[output], trees.category_sets[output]

@@ -9,18 +9,7 @@ from rmtgb._team import share, take_ticket
 from rmtgb.boosting.rounds import boost_ensemble, compute_gradients
 from rmtgb.losses.pointwise import sum_losses
 from rmtgb.tree.dtypes import SET_WORDS, TreeBuffer
-from rmtgb.tree.kernels.memory import (
-    categorical_of,
-    column_codes_of,
-    n_bins_of,
-    raw_of,
-    row_codes_of,
-    sort_keys_of,
-    thresholds_of,
-    wait,
-    weight_of,
-    y_of,
-)
+from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import bit_length
 from rmtgb.tree.kernels.random import mix
 from rmtgb.tree.kernels.splitting import in_set
@@ -115,7 +104,7 @@ def boost_tasks(  # noqa: PLR0913, PLR0917
 def _boost_task(jobs, job, task, seed, n_rounds, rows, table, ones, trees):
     start, stop = rows.offsets[task], rows.offsets[task + 1]
     _take_rows(job, start, stop, rows, table)
-    raw = raw_of(job)
+    raw = array_of(job, "raw")
     n_outputs, n_nodes = raw.shape[0], 2 * trees.n_leaves[task] - 1
     n_sets = max(1, trees.n_leaves[task] - 1)
     _validate(job, task, 0, start, stop, rows, trees)
@@ -152,7 +141,7 @@ def _validate(job, task, done, start, stop, rows, trees):
             job["loss_parameter"],
             rows.y[start:stop],
             rows.validation_weight[start:stop],
-            raw_of(job),
+            array_of(job, "raw"),
         )
 
 
@@ -162,7 +151,7 @@ def _take_rows(job, start, stop, rows, table):
     job["n_rows"] = stop - start
     job["missing_code"] = _choose_bins(job, start, stop, rows, table)
     _copy_codes(job, start, rows, table)
-    y, weight, raw = y_of(job), weight_of(job), raw_of(job)
+    y, weight, raw = array_of(job, "y"), array_of(job, "weight"), array_of(job, "raw")
     first, last = share(start, stop, job["member"], job["n_members"])
     for i in range(first, last):
         y[i - start], weight[i - start] = rows.y[i], rows.weight[i]
@@ -178,8 +167,12 @@ def _take_rows(job, start, stop, rows, table):
 @inner
 def _choose_bins(job, start, stop, rows, table):
     """Give the task bins of its own, return its code of missing values."""
-    n_bins, categorical, thresholds = n_bins_of(job), categorical_of(job), thresholds_of(job)
-    bin_weight = sort_keys_of(job)[job["member"]]
+    n_bins, categorical, thresholds = (
+        array_of(job, "n_bins"),
+        array_of(job, "categorical"),
+        array_of(job, "thresholds"),
+    )
+    bin_weight = array_of(job, "sort_keys")[job["member"]]
     first, last = share(0, n_bins.size, job["member"], job["n_members"])
     for feature in range(first, last):
         column = rows.column_codes[feature]
@@ -247,7 +240,11 @@ def _fill_gaps(n_codes, last_own, table):
 
 @inner
 def _copy_codes(job, start, rows, table):
-    row_codes, column_codes, n_bins = row_codes_of(job), column_codes_of(job), n_bins_of(job)
+    row_codes, column_codes, n_bins = (
+        array_of(job, "row_codes"),
+        array_of(job, "column_codes"),
+        array_of(job, "n_bins"),
+    )
     first, last = share(0, n_bins.size, job["member"], job["n_members"])
     for feature in range(first, last):
         source, target = rows.column_codes[feature], column_codes[feature]

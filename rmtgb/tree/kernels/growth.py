@@ -10,26 +10,7 @@ from rmtgb._jit import inner, part
 from rmtgb._team import share
 from rmtgb.tree.dtypes import SET_WORDS
 from rmtgb.tree.kernels.histograms import TILE, build_histograms
-from rmtgb.tree.kernels.memory import (
-    candidate_sets_of,
-    candidates_of,
-    categorical_of,
-    counts_of,
-    histograms_of,
-    leaves_of,
-    n_bins_of,
-    node_payload_of,
-    order_of,
-    payload_of,
-    row_codes_of,
-    selected_of,
-    sort_keys_of,
-    sorted_codes_of,
-    split_sets_of,
-    splits_of,
-    thresholds_of,
-    wait,
-)
+from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import packing_of, unpack
 from rmtgb.tree.kernels.partition import collect_share, divide_share, gather_share
 from rmtgb.tree.kernels.random import mix, uniform
@@ -62,8 +43,12 @@ def grow_tree(job, nodes, category_sets):
     category_sets : ndarray of uint64 of shape (>= max_leaf_nodes - 1, 4)
         OUT, the codes that go left in categorical splits.
     """
-    leaves, splits, split_sets = leaves_of(job), splits_of(job), split_sets_of(job)
-    counts = counts_of(job)
+    leaves, splits, split_sets = (
+        array_of(job, "leaves"),
+        array_of(job, "splits"),
+        array_of(job, "split_sets"),
+    )
+    counts = array_of(job, "counts")
     _start_at_root(job, nodes)
     left, right = np.int64(0), np.int64(NONE)  # the root has no sibling
     while True:
@@ -95,7 +80,11 @@ def _choose_leaf(splits, n_leaves, max_leaf_nodes):
 
 @inner
 def _start_at_root(job, nodes):
-    order, payload, candidates = order_of(job), payload_of(job), candidates_of(job)
+    order, payload, candidates = (
+        array_of(job, "order"),
+        array_of(job, "payload"),
+        array_of(job, "candidates"),
+    )
     n_rows, n_words = job["n_rows"], job["n_words"]
     first, last = share(0, n_rows, job["member"], job["n_members"])
     total_0, total_1 = 0, 0
@@ -108,7 +97,7 @@ def _start_at_root(job, nodes):
     candidates[job["member"], 0]["left_1"] = total_1
     wait(job)
     if job["member"] == 0:
-        root, counts = leaves_of(job)[0], counts_of(job)
+        root, counts = array_of(job, "leaves")[0], array_of(job, "counts")
         root["start"], root["stop"], root["depth"], root["slot"] = 0, n_rows, 0, 0
         root["total_0"], root["total_1"] = 0, 0
         for member in range(job["n_members"]):
@@ -147,19 +136,19 @@ def _min_weight(job):
 @inner
 def _record_split(job, parent, middle, nodes, category_sets):
     """Turn a leaf into an inner node: its left child takes its place, the right one is new."""
-    counts, split = counts_of(job), splits_of(job)[parent]
-    left, right = leaves_of(job)[parent], leaves_of(job)[counts[N_LEAVES]]
+    counts, split = array_of(job, "counts"), array_of(job, "splits")[parent]
+    left, right = array_of(job, "leaves")[parent], array_of(job, "leaves")[counts[N_LEAVES]]
     node = nodes[left["node"]]
     node["feature"], node["gain"] = split["feature"], split["gain"]
     node["missing_left"], node["left"] = split["missing_left"], counts[N_NODES]
     if split["categorical"]:
         node["category_set"] = counts[N_SETS]
-        codes_left = split_sets_of(job)[parent]
+        codes_left = array_of(job, "split_sets")[parent]
         for word in range(SET_WORDS):
             category_sets[counts[N_SETS], word] = codes_left[word]
         counts[N_SETS] += 1
     else:
-        node["threshold"] = thresholds_of(job)[split["feature"], split["bin"]]
+        node["threshold"] = array_of(job, "thresholds")[split["feature"], split["bin"]]
     # The larger child inherits the parent's histogram: the other is subtracted from it.
     slot = counts[N_LEAVES] if counts[N_LEAVES] < job["n_slots"] else NONE
     right["start"], right["stop"], left["stop"] = middle, left["stop"], middle
@@ -183,7 +172,7 @@ def _find_splits(job, left, right):
     Only the smaller sibling's histograms are summed; the larger one's are what is left
     of the parent's, where those were kept.
     """
-    leaves = leaves_of(job)
+    leaves = array_of(job, "leaves")
     siblings = (left, right)
     if right != NONE and not _is_larger(leaves[right], leaves[left]):
         siblings = (right, left)
@@ -258,21 +247,25 @@ def _build_share(job, leaf, child):
     else:
         first, last = share(first, last, job["member"], job["n_members"])
     build_histograms(
-        row_codes_of(job),
+        array_of(job, "row_codes"),
         first,
         last,
-        order_of(job)[start:stop],
-        node_payload_of(job)[n_words * start : n_words * stop],
+        array_of(job, "order")[start:stop],
+        array_of(job, "node_payload")[n_words * start : n_words * stop],
         n_words,
-        histograms_of(job)[slot],
+        array_of(job, "histograms")[slot],
     )
 
 
 @part
 def _scan_share(job, siblings, build):
     """Find the best splits of two siblings on a member's share of the features."""
-    leaves, histograms, member = leaves_of(job), histograms_of(job), job["member"]
-    candidates, selected = candidates_of(job)[member], selected_of(job)[member]
+    leaves, histograms, member = (
+        array_of(job, "leaves"),
+        array_of(job, "histograms"),
+        job["member"],
+    )
+    candidates, selected = array_of(job, "candidates")[member], array_of(job, "selected")[member]
     for child in range(2):
         candidates[child]["feature"] = NONE
         if siblings[child] != NONE:
@@ -313,8 +306,8 @@ def _scan(job, leaf, feature, histogram, child):
     """Find the best split of a leaf on one feature."""
     member, total_0, total_1 = job["member"], leaf["total_0"], leaf["total_1"]
     l2, min_weight, packing = job["l2_regularization"], _min_weight(job), packing_of(job)
-    split = candidates_of(job)[member, child]
-    if categorical_of(job)[feature]:
+    split = array_of(job, "candidates")[member, child]
+    if array_of(job, "categorical")[feature]:
         scan_categorical(
             histogram,
             feature,
@@ -323,16 +316,16 @@ def _scan(job, leaf, feature, histogram, child):
             l2,
             min_weight,
             packing,
-            sort_keys_of(job)[member],
-            sorted_codes_of(job)[member],
+            array_of(job, "sort_keys")[member],
+            array_of(job, "sorted_codes")[member],
             split,
-            candidate_sets_of(job)[member, child],
+            array_of(job, "candidate_sets")[member, child],
         )
     else:
         scan_numerical(
             histogram,
             feature,
-            n_bins_of(job)[feature],
+            array_of(job, "n_bins")[feature],
             total_0,
             total_1,
             l2,
@@ -362,7 +355,7 @@ def _select_features(job, node, selected):
 @inner
 def _keep_best(job, leaf, child, scanned):
     """Keep the best of the members' candidates: largest gain, then lowest feature."""
-    split, candidates = splits_of(job)[leaf], candidates_of(job)
+    split, candidates = array_of(job, "splits")[leaf], array_of(job, "candidates")
     split["gain"] = -1.0
     best = NONE
     for member in range(job["n_members"] if scanned else 0):
@@ -371,7 +364,10 @@ def _keep_best(job, leaf, child, scanned):
             split["gain"], best = candidate["gain"], member
     if best == NONE:
         return
-    splits_of(job)[leaf] = candidates[best, child]
-    split_set, codes_left = split_sets_of(job)[leaf], candidate_sets_of(job)[best, child]
+    array_of(job, "splits")[leaf] = candidates[best, child]
+    split_set, codes_left = (
+        array_of(job, "split_sets")[leaf],
+        array_of(job, "candidate_sets")[best, child],
+    )
     for word in range(SET_WORDS):
         split_set[word] = codes_left[word]

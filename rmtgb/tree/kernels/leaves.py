@@ -5,7 +5,7 @@ import numpy as np
 from rmtgb._jit import inner
 from rmtgb._team import share
 from rmtgb.tree.kernels.growth import N_LEAVES
-from rmtgb.tree.kernels.memory import counts_of, leaves_of, order_of
+from rmtgb.tree.kernels.memory import array_of
 
 
 @inner
@@ -20,8 +20,8 @@ def add_leaf_values(job, nodes, prediction):
     prediction : ndarray of float64 of shape (n_rows,)
         INOUT.
     """
-    leaves, order = leaves_of(job), order_of(job)
-    for position in range(counts_of(job)[N_LEAVES]):
+    leaves, order = array_of(job, "leaves"), array_of(job, "order")
+    for position in range(array_of(job, "counts")[N_LEAVES]):
         leaf = leaves[position]
         value = nodes[leaf["node"]]["value"]
         first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
@@ -47,8 +47,8 @@ def set_leaf_quantiles(job, nodes, residual, weight, values, weights):
     values, weights : ndarray of float64 of shape (n_rows,)
         Scratch.
     """
-    leaves, order = leaves_of(job), order_of(job)
-    for position in range(job["member"], counts_of(job)[N_LEAVES], job["n_members"]):
+    leaves, order = array_of(job, "leaves"), array_of(job, "order")
+    for position in range(job["member"], array_of(job, "counts")[N_LEAVES], job["n_members"]):
         leaf = leaves[position]
         size = leaf["start"]
         for i in range(leaf["start"], leaf["stop"]):

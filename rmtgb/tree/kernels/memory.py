@@ -1,185 +1,55 @@
-"""The arrays of a job, one function for each: see ``JOB_ARRAYS`` for what they hold."""
+"""The arrays of a job, found through the addresses in its record."""
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, config, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+from numba.np.numpy_support import from_dtype
 
 from rmtgb._jit import inner
 from rmtgb._team import barrier
-from rmtgb.tree.dtypes import CODE, LEAF, ROW, SET_WORDS, SPLIT
+from rmtgb.tree.dtypes import JOB_ARRAYS
 
 
-@intrinsic
-def _pointer(typingctx, address):
-    """Turn an address into a pointer."""
+@intrinsic(prefer_literal=True)
+def array_of(typingctx, job, name):
+    """Return an array of a job (JOB record) by its name in ``JOB_ARRAYS``; nothing is copied."""
+    dtype, shape = JOB_ARRAYS[name.literal_value]
+    array_type = types.Array(from_dtype(np.dtype(dtype)), len(shape), "C")
 
     def codegen(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+        word = context.get_value_type(types.intp)
 
-    return types.voidptr(types.uint64), codegen
+        def field(field_name):
+            position = job.offset(field_name)
+            return builder.load(cgutils.get_record_member(builder, arguments[0], position, word))
+
+        sizes = [field(n) if isinstance(n, str) else ir.Constant(word, n) for n in shape]
+        itemsize = ir.Constant(word, np.dtype(dtype).itemsize)
+        strides = [itemsize]
+        for size in sizes[:0:-1]:
+            strides.insert(0, builder.mul(size, strides[0]))
+        array = make_array(array_type)(context, builder)
+        data = builder.inttoptr(field(name.literal_value), array.data.type)
+        populate_array(array, data, sizes, strides, itemsize, meminfo=None)
+        return array._getvalue()
+
+    return array_type(job, name), codegen
 
 
 if config.DISABLE_JIT:
     from ctypes import c_void_p
 
-    def _pointer(address):
-        return c_void_p(int(address))
-
-
-@inner
-def row_codes_of(job):
-    return carray(_pointer(job["row_codes"]), (job["n_rows"], job["n_features"]), CODE)
-
-
-@inner
-def column_codes_of(job):
-    return carray(_pointer(job["column_codes"]), (job["n_features"], job["n_rows"]), CODE)
-
-
-@inner
-def y_of(job):
-    return carray(_pointer(job["y"]), (job["n_rows"],), np.float64)
-
-
-@inner
-def weight_of(job):
-    return carray(_pointer(job["weight"]), (job["n_rows"],), np.float64)
-
-
-@inner
-def task_codes_of(job):
-    return carray(_pointer(job["task_codes"]), (job["n_rows"],), np.int32)
-
-
-@inner
-def raw_of(job):
-    return carray(_pointer(job["raw"]), (job["n_outputs"], job["n_rows"]), np.float64)
-
-
-@inner
-def gradient_of(job):
-    return carray(_pointer(job["gradient"]), (job["n_outputs"], job["n_rows"]), np.float64)
-
-
-@inner
-def hessian_of(job):
-    return carray(_pointer(job["hessian"]), (job["n_outputs"], job["n_rows"]), np.float64)
-
-
-@inner
-def scratch_of(job):
-    return carray(_pointer(job["scratch"]), (4, job["n_rows"]), np.float64)
-
-
-@inner
-def n_bins_of(job):
-    return carray(_pointer(job["n_bins"]), (job["n_features"],), np.int32)
-
-
-@inner
-def categorical_of(job):
-    return carray(_pointer(job["categorical"]), (job["n_features"],), np.uint8)
-
-
-@inner
-def thresholds_of(job):
-    shape = (job["n_features"], job["threshold_width"])
-    return carray(_pointer(job["thresholds"]), shape, np.float64)
-
-
-@inner
-def order_of(job):
-    return carray(_pointer(job["order"]), (job["n_rows"],), ROW)
-
-
-@inner
-def buffer_of(job):
-    return carray(_pointer(job["buffer"]), (job["n_rows"],), ROW)
-
-
-@inner
-def payload_of(job):
-    return carray(_pointer(job["payload"]), (job["n_payload"],), np.int64)
-
-
-@inner
-def node_payload_of(job):
-    return carray(_pointer(job["node_payload"]), (job["n_payload"],), np.int64)
-
-
-@inner
-def histograms_of(job):
-    shape = (job["n_histograms"], job["n_features"], job["row_words"])
-    return carray(_pointer(job["histograms"]), shape, np.int64)
-
-
-@inner
-def leaves_of(job):
-    return carray(_pointer(job["leaves"]), (job["n_leaves"],), LEAF)
-
-
-@inner
-def splits_of(job):
-    return carray(_pointer(job["splits"]), (job["n_leaves"],), SPLIT)
-
-
-@inner
-def split_sets_of(job):
-    return carray(_pointer(job["split_sets"]), (job["n_leaves"], SET_WORDS), np.uint64)
-
-
-@inner
-def counts_of(job):
-    return carray(_pointer(job["counts"]), (3,), np.int64)
-
-
-@inner
-def candidates_of(job):
-    return carray(_pointer(job["candidates"]), (job["n_members"], 2), SPLIT)
-
-
-@inner
-def candidate_sets_of(job):
-    return carray(_pointer(job["candidate_sets"]), (job["n_members"], 2, SET_WORDS), np.uint64)
-
-
-@inner
-def sort_keys_of(job):
-    return carray(_pointer(job["sort_keys"]), (job["n_members"], 256), np.float64)
-
-
-@inner
-def sorted_codes_of(job):
-    return carray(_pointer(job["sorted_codes"]), (job["n_members"], 256), np.int64)
-
-
-@inner
-def selected_of(job):
-    return carray(_pointer(job["selected"]), (job["n_members"], 2, job["n_features"]), np.uint8)
-
-
-@inner
-def goes_left_of(job):
-    return carray(_pointer(job["goes_left"]), (job["n_members"], 256), np.uint8)
-
-
-@inner
-def left_counts_of(job):
-    return carray(_pointer(job["left_counts"]), (job["n_members"],), np.int64)
-
-
-@inner
-def extents_of(job):
-    return carray(_pointer(job["extents"]), (job["n_members"], 2), np.float64)
-
-
-@inner
-def arrivals_of(job):
-    return carray(_pointer(job["arrivals"]), (1,), np.int64)
+    def array_of(job, name):
+        dtype, shape = JOB_ARRAYS[name]
+        sizes = tuple(int(job[n]) if isinstance(n, str) else n for n in shape)
+        return carray(c_void_p(int(job[name])), sizes, dtype)
 
 
 @inner
 def wait(job):
     """Wait until every member of the team has arrived."""
     if job["n_members"] > 1:
-        barrier(job["member"], job["n_members"], arrivals_of(job))
+        barrier(job["member"], job["n_members"], array_of(job, "arrivals"))

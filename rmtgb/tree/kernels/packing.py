@@ -5,15 +5,7 @@ import numpy as np
 from rmtgb._jit import inner
 from rmtgb._team import share
 from rmtgb.tree.dtypes import Packing
-from rmtgb.tree.kernels.memory import (
-    extents_of,
-    gradient_of,
-    hessian_of,
-    payload_of,
-    task_codes_of,
-    wait,
-    weight_of,
-)
+from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.random import uniform
 
 #: Bits of one row's gradient and hessian at the most; more would not change a float64 sum.
@@ -80,8 +72,8 @@ def _copies(job, weight):
 @inner
 def _measure_share(job, output, coefficient):
     """Find the largest |c g| and c^2 h of a member's rows."""
-    gradient, hessian = gradient_of(job)[output], hessian_of(job)[output]
-    task_codes, weight = task_codes_of(job), weight_of(job)
+    gradient, hessian = array_of(job, "gradient")[output], array_of(job, "hessian")[output]
+    task_codes, weight = array_of(job, "task_codes"), array_of(job, "weight")
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     largest_gradient, largest_hessian = 0.0, 0.0
     for i in range(start, stop):
@@ -89,7 +81,7 @@ def _measure_share(job, output, coefficient):
         copies = _copies(job, weight[i])
         largest_gradient = max(largest_gradient, abs(c * gradient[i] / copies))
         largest_hessian = max(largest_hessian, c * c * hessian[i] / copies)
-    extents = extents_of(job)
+    extents = array_of(job, "extents")
     extents[job["member"], 0] = largest_gradient
     extents[job["member"], 1] = largest_hessian
 
@@ -98,7 +90,7 @@ def _measure_share(job, output, coefficient):
 def _choose_units(job):
     """Give gradient and hessian all the bits that no sum of the rows can overflow."""
     largest_gradient, largest_hessian = SMALLEST, SMALLEST
-    extents = extents_of(job)
+    extents = array_of(job, "extents")
     for member in range(job["n_members"]):
         largest_gradient = max(largest_gradient, extents[member, 0])
         largest_hessian = max(largest_hessian, extents[member, 1])
@@ -137,8 +129,12 @@ def pack_rows(job, output, coefficient):
     _measure_share(job, output, coefficient)
     wait(job)
     _choose_units(job)
-    gradient, hessian = gradient_of(job)[output], hessian_of(job)[output]
-    weights, task_codes, payload = weight_of(job), task_codes_of(job), payload_of(job)
+    gradient, hessian = array_of(job, "gradient")[output], array_of(job, "hessian")[output]
+    weights, task_codes, payload = (
+        array_of(job, "weight"),
+        array_of(job, "task_codes"),
+        array_of(job, "payload"),
+    )
     gradient_scale, hessian_scale = 1.0 / job["gradient_unit"], 1.0 / job["hessian_unit"]
     weight_scale, shift, seed = job["weight_scale"], job["shift"], job["seed"]
     n_words, subsample = job["n_words"], job["subsample"]

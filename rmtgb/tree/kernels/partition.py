@@ -4,15 +4,7 @@ import numpy as np
 
 from rmtgb._jit import inner
 from rmtgb._team import share
-from rmtgb.tree.kernels.memory import (
-    buffer_of,
-    column_codes_of,
-    goes_left_of,
-    left_counts_of,
-    node_payload_of,
-    order_of,
-    payload_of,
-)
+from rmtgb.tree.kernels.memory import array_of
 from rmtgb.tree.kernels.splitting import in_set
 
 
@@ -37,10 +29,10 @@ def divide_share(job, leaf, split, codes_left):
     avoids a branch that no processor can predict.
     """
     start, stop = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
-    goes_left = goes_left_of(job)[job["member"]]
+    goes_left = array_of(job, "goes_left")[job["member"]]
     _fill_goes_left(split, codes_left, job["missing_code"], goes_left)
-    column = column_codes_of(job)[split["feature"]]
-    order, buffer = order_of(job), buffer_of(job)
+    column = array_of(job, "column_codes")[split["feature"]]
+    order, buffer = array_of(job, "order"), array_of(job, "buffer")
     front, back = start, stop - 1
     for i in range(start, stop):
         row = order[i]
@@ -49,7 +41,7 @@ def divide_share(job, leaf, split, codes_left):
         buffer[back] = row
         front += left
         back += left - 1
-    left_counts_of(job)[job["member"]] = front - start
+    array_of(job, "left_counts")[job["member"]] = front - start
 
 
 @inner
@@ -61,7 +53,7 @@ def collect_share(job, leaf):
     int
         Where the right child starts, the same in every member.
     """
-    counts = left_counts_of(job)
+    counts = array_of(job, "left_counts")
     start, stop = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
     left_before, middle = 0, leaf["start"]
     for member in range(job["n_members"]):
@@ -70,7 +62,7 @@ def collect_share(job, leaf):
     left_to = leaf["start"] + left_before
     right_to = middle + (start - leaf["start"]) - left_before
     n_left = counts[job["member"]]
-    order, buffer = order_of(job), buffer_of(job)
+    order, buffer = array_of(job, "order"), array_of(job, "buffer")
     for i in range(n_left):
         order[left_to + i] = buffer[start + i]
     for i in range(stop - start - n_left):
@@ -82,8 +74,8 @@ def collect_share(job, leaf):
 def gather_share(job, leaf):
     """Copy the payload of a member's share of a leaf's rows into the order of the rows."""
     first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
-    order = order_of(job)
-    payload, node_payload = payload_of(job), node_payload_of(job)
+    order = array_of(job, "order")
+    payload, node_payload = array_of(job, "payload"), array_of(job, "node_payload")
     if job["n_words"] == 1:
         for i in range(first, last):
             node_payload[i] = payload[order[i]]
