@@ -19,11 +19,17 @@ except ImportError:  # scikit-learn < 1.9
         return method
 
 
+def has_callbacks(estimator):
+    """Tell whether callbacks were set; scikit-learn has no public way to ask."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
     "StrOptions",
     "check_sample_weight",
+    "has_callbacks",
     "openmp_n_threads",
     "with_callbacks",
 ]

@@ -16,7 +16,9 @@ from numba.core import event
 #: Set to 0 to compile without a word on stderr.
 NOTICE_VARIABLE = "RMTGB_COMPILE_NOTICE"
 
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
+#: ``_nrt=False``: kernels allocate nothing, so arrays need no reference counts, which every
+#: call of a function with an array would otherwise look at.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def kernel(function):

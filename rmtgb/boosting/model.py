@@ -40,9 +40,12 @@ class ThreeStageModel:
     def untrained(cls, baseline):
         """Return a model of a Baseline and no trees."""
         n_tasks, n_outputs = baseline.tasks.shape
-        nothing = Ensemble.empty(n_outputs)
-        partition = Partition(nothing, nothing, np.zeros(n_tasks))
-        return cls(baseline, nothing, partition, TaskEnsembles.empty(n_tasks, n_outputs))
+        return cls(
+            baseline,
+            Ensemble.empty(n_outputs),
+            Partition.empty(n_tasks, n_outputs),
+            TaskEnsembles.empty(n_tasks, n_outputs),
+        )
 
     @property
     def n_outputs(self):
@@ -152,7 +155,7 @@ class ThreeStageModel:
         for r in range(self.shared.n_rounds):
             self.shared.add_to(raw, values, r, r + 1)
             yield raw.copy()
-        for r in range(self.partition.inlier.n_rounds):
+        for r in range(self.partition.n_rounds):
             for side, share in (
                 (self.partition.inlier, 1.0 - weight),
                 (self.partition.outlier, weight),

@@ -1,10 +1,19 @@
-"""Who is told of every round of boosting, and may end a stage."""
+"""Who is told of the rounds of boosting, and may end a stage."""
 
 from contextlib import contextmanager
 
 
 class Monitor:
-    """Takes note of nothing and stops nothing; the base of those that do."""
+    """Takes note of nothing and stops nothing; the base of those that do.
+
+    Attributes
+    ----------
+    every_round : bool
+        Whether each round must be told of before the next one begins. Otherwise many are
+        made at a time.
+    """
+
+    every_round = False
 
     @contextmanager
     def stage(self, name, n_rounds):
@@ -16,14 +25,9 @@ class Monitor:
             The stage.
         n_rounds : int
             Rounds it may take.
-
-        Yields
-        ------
-        callable
-            To be called after each round without arguments; returns whether to stop.
         """
-        yield self.after_round
+        yield
 
-    def after_round(self):
-        """Take note of a round; return True to end the stage."""
+    def after_rounds(self, n_rounds):
+        """Take note of some more rounds; return True to end the stage."""
         return False

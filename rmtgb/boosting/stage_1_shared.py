@@ -1,11 +1,10 @@
 """Stage 1: one ensemble for all tasks."""
 
-import numpy as np
+from rmtgb.boosting.booster import Booster
+from rmtgb.tree.ensemble import Ensemble
 
-from rmtgb.boosting.state import EnsembleGrower
 
-
-def boost_shared(state, settings, rng, after_round, former=None):
+def boost_shared(state, settings, rng, monitor, former=None, watch=None):
     """Add a shared ensemble S to the raw prediction.
 
     Parameters
@@ -14,11 +13,13 @@ def boost_shared(state, settings, rng, after_round, former=None):
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    after_round : callable
-        Called after each round; the stage ends when it returns True.
+    monitor : Monitor
+        Told of every round; may end the stage.
     former : Ensemble, optional
         What is to be continued: its rounds count, and the new ones are the same as if
         the stage had gone on at once.
+    watch : Watch, optional
+        Follows the stage on validation rows and ends it.
 
     Returns
     -------
@@ -29,11 +30,15 @@ def boost_shared(state, settings, rng, after_round, former=None):
     Emami, Martínez-Muñoz, Hernández-Lobato, "Robust-Multi-Task Gradient Boosting",
     arXiv 2507.11411, the first of the three blocks.
     """
-    grower = EnsembleGrower(state, settings.common_trees, state.training.constant_hessian, former)
-    ones = np.ones(state.training.n_tasks)
-    for seed in rng.integers(2**63, size=settings.n_iter_shared)[grower.n_former :]:
-        grower.refresh()
-        grower.grow(ones, state.raw, seed)
-        if after_round():
-            break
-    return grower.ensemble()
+    training = state.training
+    former = Ensemble.empty(training.loss.n_outputs) if former is None else former
+    booster = Booster(
+        state,
+        settings.common_trees,
+        [former],
+        state.raw[None],  # the ensemble is added to the raw prediction where that is
+        training.constant_hessian,
+        rng.integers(2**63),
+    )
+    booster.run(settings.n_iter_shared - former.n_rounds, monitor, watch)
+    return booster.ensembles()[0]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
-from rmtgb.boosting.state import EnsembleGrower
-from rmtgb.tasks.outlier_gate import OutlierGate
+from rmtgb.boosting.booster import Booster
+from rmtgb.tasks.outlier_gate import exchanges_sides, starting_theta
 from rmtgb.tree.ensemble import Ensemble
 
 
@@ -17,8 +18,18 @@ class Partition:
     outlier: Ensemble
     theta: np.ndarray
 
+    @property
+    def n_rounds(self):
+        """Number of rounds."""
+        return self.inlier.n_rounds
 
-def boost_partition(state, settings, rng, after_round, former=None):
+    @classmethod
+    def empty(cls, n_tasks, n_outputs):
+        """Return a partition without trees."""
+        return cls(Ensemble.empty(n_outputs), Ensemble.empty(n_outputs), np.zeros(n_tasks))
+
+
+def boost_partition(state, settings, rng, monitor, former=None, watch=None):
     """Add ``(1 - w_t) I(x) + w_t O(x)`` to the raw prediction.
 
     In each round both trees and the step of theta are computed at the same raw
@@ -31,10 +42,12 @@ def boost_partition(state, settings, rng, after_round, former=None):
         Its raw prediction is added to.
     settings : StageSettings
     rng : numpy.random.Generator
-    after_round : callable
-        Called after each round; the stage ends when it returns True.
+    monitor : Monitor
+        Told of every round; may end the stage.
     former : Partition, optional
         What is to be continued: its rounds count, and theta goes on from where it was.
+    watch : Watch, optional
+        Follows the stage on validation rows and ends it.
 
     Returns
     -------
@@ -44,28 +57,29 @@ def boost_partition(state, settings, rng, after_round, former=None):
     ----------
     arXiv 2507.11411, the second block; hessians and the step of theta are ours.
     """
-    former = Partition(None, None, None) if former is None else former
-    inlier_side, outlier_side = (
-        EnsembleGrower(state, settings.common_trees, constant_hessian=False, former=ensemble)
-        for ensemble in (former.inlier, former.outlier)
+    training = state.training
+    if former is None:
+        former = Partition.empty(training.n_tasks, training.loss.n_outputs)
+    theta = former.theta.copy() if former.n_rounds else starting_theta(training, state.team)
+    sides, share = state.sides(), expit(theta)[training.task_codes]
+    gate = {
+        "theta": theta,
+        "theta_start": theta.copy(),
+        "outlier_weight": expit(theta),
+        "offset": state.raw - (1.0 - share) * sides[0] - share * sides[1],
+    }
+    booster = Booster(
+        state,
+        settings.common_trees,
+        [former.inlier, former.outlier],
+        sides,
+        False,  # coefficients make hessians differ
+        rng.integers(2**63),
+        gate,
+        settings.partition_regularization,
     )
-    inlier, outlier = state.sides()
-    inlier_side.refresh()
-    gate = OutlierGate(
-        state, settings.partition_regularization, former.theta if inlier_side.n_former else None
-    )
-    share = gate.weights[state.training.task_codes]
-    offset = state.raw - (1.0 - share) * inlier - share * outlier
-    for seed in rng.integers(2**63, size=settings.n_iter_partition)[inlier_side.n_former :]:
-        weights = gate.weights
-        gate.step(inlier, outlier)
-        inlier_side.grow(1.0 - weights, inlier, seed)
-        outlier_side.grow(weights, outlier, seed)
-        gate.combine(offset, inlier, outlier)
-        if after_round():
-            break
-        inlier_side.refresh()
-    sides = (inlier_side.ensemble(), outlier_side.ensemble())
-    if gate.fix_sign():
-        sides = sides[::-1]
-    return Partition(*sides, gate.theta)
+    booster.run(settings.n_iter_partition - former.n_rounds, monitor, watch)
+    inlier, outlier = booster.ensembles()
+    if exchanges_sides(theta, training):
+        return Partition(outlier, inlier, -theta)
+    return Partition(inlier, outlier, theta)

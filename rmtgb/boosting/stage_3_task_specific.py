@@ -5,16 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtgb._team import Team
-from rmtgb.boosting.task_rounds import (
-    TASK_BINS,
-    TaskRows,
-    TaskTrees,
-    boost_tasks,
-    compact_trees,
-)
+from rmtgb.boosting.booster import ensemble_fields
+from rmtgb.boosting.rounds import boost
+from rmtgb.boosting.task_rows import TASK_BINS
 from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
-from rmtgb.tree.job import Job, n_words_for
+from rmtgb.tree.job import Job, make_records
 
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
@@ -49,7 +45,7 @@ class TaskEnsembles:
         tasks = np.concatenate(
             [np.repeat(np.arange(e.starts.size - 1), np.diff(e.starts)) for e in (self, other)]
         )
-        trees = self.trees.followed_by(other.trees).take(np.argsort(tasks, kind="stable"))
+        trees = Ensemble.joined([self.trees, other.trees]).take(np.argsort(tasks, kind="stable"))
         return TaskEnsembles(trees, self.starts + other.starts)
 
 
@@ -70,8 +66,8 @@ class TaskStage:
 
     Attributes
     ----------
-    validation_loss : ndarray of float64 of shape (n_tasks, n_iter_task + 1)
-        Weighted sum of the loss over a task's validation rows before each round, and
+    losses : ndarray of float64 of shape (n_tasks, n_iter_task + 1, 2)
+        Sums of the loss over a task's training and validation rows before each round, and
         after the last one. No columns without validation rows.
     """
 
@@ -82,36 +78,37 @@ class TaskStage:
             former = TaskEnsembles.empty(self._training.n_tasks, self._training.loss.n_outputs)
         self._former = former
         self._missing_rounds = settings.n_iter_task - former.n_rounds
-        self._n_rounds = int(self._missing_rounds.max())
-        # a seed for each number of rounds before: going on repeats no random choice
-        self._seed = np.uint64(rng.integers(2**63, size=1 + former.n_rounds.max())[-1])
-        self._trees = self._allocate_trees()
-        if self._n_rounds:
+        self._n_rounds = max(0, int(self._missing_rounds.max()))
+        self._seed = np.uint64(rng.integers(2**63))
+        self._grown = self._allocate()
+        if self._n_rounds > 0 or self.losses.size:  # losses are noted before the first round
             self._boost()
 
     @property
-    def validation_loss(self):
+    def losses(self):
         """See the class."""
-        return self._trees.validation_loss
+        return self._grown["losses"]
 
-    def _allocate_trees(self):
-        training, n_outputs = self._training, self._training.loss.n_outputs
+    def _allocate(self):
+        """Return the arrays in which kernels leave trees and losses."""
+        training, n_rounds = self._training, self._n_rounds
+        n_trees = n_rounds * training.loss.n_outputs
         task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
         n_leaves = np.array([self._settings.n_leaves(w) for w in task_weight], dtype=np.int64)
-        per_task = (
-            self._n_rounds * n_outputs * np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
-        )
-        ends = np.cumsum(per_task, axis=1)
-        n_losses = self._n_rounds + 1 if training.validation_weight.size else 0
-        return TaskTrees(
-            nodes=np.empty(ends[0, -1], TREE_NODE),
-            sets=np.empty((ends[1, -1], SET_WORDS), np.uint64),
-            node_starts=ends[0] - per_task[0],
-            set_starts=ends[1] - per_task[1],
-            n_leaves=n_leaves,
-            sizes=np.zeros((training.n_tasks, self._n_rounds * n_outputs, 2), np.int32),
-            validation_loss=np.zeros((training.n_tasks, n_losses)),
-        )
+        slots = np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
+        ends = np.cumsum(n_trees * slots, axis=1)
+        starts = ends - n_trees * slots
+        n_losses = n_rounds + 1 if training.validation_weight.size else 0
+        return {
+            "nodes": np.empty(ends[0, -1], TREE_NODE),
+            "category_sets": np.empty((ends[1, -1], SET_WORDS), np.uint64),
+            "node_starts": starts[0],
+            "set_starts": starts[1],
+            "slot_leaves": n_leaves,
+            "former_rounds": self._former.n_rounds,
+            "tree_sizes": np.zeros((training.n_tasks, n_trees, 2), np.int32),
+            "losses": np.zeros((training.n_tasks, n_losses, 2)),
+        }
 
     def _boost(self):
         n_rows = np.diff(self._training.offsets)
@@ -119,72 +116,50 @@ class TaskStage:
         large = n_rows[by_size] * self._training.n_features >= TEAM_TASK_CODES
         if self._team.n_members == 1:
             large[:] = False
+        arrays = self._state.arrays
+        source = make_records(1, arrays, {})
         if large.any():
-            self._boost_some(by_size[large], self._team)
+            job = self._make_job(by_size[large], self._team, np.zeros(1, np.int64))
+            self._team.run(boost, job.records, source)
         if not large.all():
-            self._boost_some(by_size[~large], Team(1))
+            queue = np.zeros(1, np.int64)
 
-    def _boost_some(self, tasks, team):
-        """Boost some tasks by a given team, several teams of one sharing them."""
-        queue, table_shape = np.zeros(1, np.int64), (self._training.n_features, 256)
-        training, binned = self._training, self._training.binned
-        rows = TaskRows(
-            binned.column_codes,
-            binned.n_bins,
-            binned.thresholds,
-            training.y,
-            training.weight,
-            self._state.raw,
-            training.offsets,
-            training.validation_weight,
-        )
+            def take_tasks(member, n_members):
+                job = self._make_job(by_size[~large], Team(1), queue)
+                boost(0, 1, job.records, source)
 
-        def work(member, n_members, job, table):
-            boost_tasks(
-                member,
-                n_members,
-                job.records,
-                queue,
-                tasks,
-                self._seed,
-                self._n_rounds,
-                rows,
-                table,
-                np.ones(1),
-                self._trees,
-            )
+            self._team.run(take_tasks)
 
-        if team.n_members > 1:
-            team.run(work, self._make_job(tasks, team), np.empty(table_shape, np.uint8))
-        else:
-            self._team.run(
-                lambda *_: work(
-                    0, 1, self._make_job(tasks, Team(1)), np.empty(table_shape, np.uint8)
-                )
-            )
-
-    def _make_job(self, tasks, team):
+    def _make_job(self, tasks, team, queue):
         """Return a job with room for the largest of some tasks."""
         training, binned = self._training, self._training.binned
         n_rows = int(np.diff(training.offsets)[tasks].max())
-        n_leaves, n_features = int(self._trees.n_leaves[tasks].max()), training.n_features
+        n_leaves = int(self._grown["slot_leaves"][tasks].max())
+        n_outputs, n_features = training.loss.n_outputs, training.n_features
         limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, TASK_BINS))
-        sizes = {
-            "n_rows": n_rows,
-            "n_features": n_features,
-            "n_outputs": training.loss.n_outputs,
-            "n_words": n_words_for(training.constant_hessian, n_rows),
+        sizes, fields = ensemble_fields(
+            training, self._settings, n_rows, n_leaves, training.constant_hessian
+        )
+        sizes |= {
+            "n_tasks": 1,
+            "n_offsets": 2,
+            "n_validation": n_rows if training.validation_weight.size else 0,
             "missing_code": int(limits.max(initial=1)),
-            "n_leaves": n_leaves,
+            "threshold_width": 256,
+            "n_rebinned": n_features,
         }
+        fields |= {"stage_seed": self._seed, "n_rounds": self._n_rounds}
+        raw = np.empty((n_outputs, n_rows))
         arrays = {
+            **self._grown,
             "categorical": binned.categorical,
-            "thresholds": np.empty((n_features, 256)),
             "task_codes": np.zeros(n_rows, np.int32),  # one task: coefficient 0 for all
+            "coefficient": np.ones((1, 1)),
+            "raw": raw,
+            "sides": raw[None],
+            "queue": queue,
+            "queued_tasks": tasks,
         }
-        if training.loss.leaf_quantile is None:
-            arrays["scratch"] = np.empty((4, 0))
-        fields = training.row_fields | self._settings.growth_params(n_features, n_leaves)
         return Job(sizes, fields, arrays, team)
 
     def ensembles(self, n_rounds=None):
@@ -200,18 +175,17 @@ class TaskStage:
         -------
         TaskEnsembles
         """
-        trees, n_outputs = self._trees, self._training.loss.n_outputs
-        if n_rounds is None:
-            n_rounds = self._missing_rounds
-        starts = np.concatenate([[0], np.cumsum(n_rounds * n_outputs)]).astype(np.int64)
-        kept = np.arange(trees.sizes.shape[1]) < (n_rounds * n_outputs)[:, None]
-        n_nodes, n_sets = trees.sizes[kept].sum(axis=0, dtype=np.int64)
-        ensemble = Ensemble(
-            np.empty(n_nodes, TREE_NODE),
-            np.empty((n_sets, SET_WORDS), np.uint64),
-            np.zeros(starts[-1] + 1, np.int64),
-            np.zeros(starts[-1] + 1, np.int64),
+        grown, n_outputs = self._grown, self._training.loss.n_outputs
+        n_trees = (self._missing_rounds if n_rounds is None else n_rounds) * n_outputs
+        task, tree = np.nonzero(np.arange(grown["tree_sizes"].shape[1]) < n_trees[:, None])
+        n_leaves = grown["slot_leaves"][task]
+        trees = Ensemble.gather(
+            grown["nodes"],
+            grown["category_sets"],
+            grown["node_starts"][task] + tree * (2 * n_leaves - 1),
+            grown["set_starts"][task] + tree * np.maximum(1, n_leaves - 1),
+            grown["tree_sizes"][task, tree],
             n_outputs,
         )
-        compact_trees(np.arange(n_rounds.size), n_rounds, n_outputs, trees, *ensemble.arrays)
-        return self._former.followed_by(TaskEnsembles(ensemble, starts))
+        starts = np.concatenate([[0], np.cumsum(n_trees)]).astype(np.int64)
+        return self._former.followed_by(TaskEnsembles(trees, starts))

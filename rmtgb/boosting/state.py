@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtgb.boosting.rounds import boost_ensemble, refresh_gradients
 from rmtgb.losses import Loss
 from rmtgb.tree.dtypes import BinnedFeatures
-from rmtgb.tree.ensemble import Ensemble, EnsembleBuilder
-from rmtgb.tree.job import Job, leaf_limit, make_tree_buffer, n_words_for
+from rmtgb.tree.job import leaf_limit
 
 #: Resolution of weights that are not integers: steps per mean weight.
 WEIGHT_STEPS = 64
@@ -150,15 +148,6 @@ class TrainingSet:
             "weight_bits": int(np.rint(self.weight * scale).sum()).bit_length(),
         }
 
-    @property
-    def feature_arrays(self):
-        """What is known of the features, as arrays of a job."""
-        return {
-            "n_bins": self.binned.n_bins,
-            "categorical": self.binned.categorical,
-            "thresholds": self.binned.thresholds,
-        }
-
 
 class BoostState:
     """The raw prediction of all rows and its derivatives, while stages go by.
@@ -183,95 +172,28 @@ class BoostState:
         self.gradient, self.hessian = np.empty_like(self.raw), np.empty_like(self.raw)
 
     def sides(self):
-        """Return what the two sides of stage 2 predict at its start, to be added to."""
+        """Return what the two sides of stage 2 predict at its start: (2, n_outputs, n_rows)."""
         former = self.training.former
         if former is None:
-            return np.zeros_like(self.raw), np.zeros_like(self.raw)
-        return former.inlier.copy(), former.outlier.copy()
+            return np.zeros((2, *self.raw.shape))
+        return np.stack([former.inlier, former.outlier])
 
     @property
     def arrays(self):
         """The rows as arrays of a job."""
         training = self.training
-        arrays = {
-            **training.feature_arrays,
+        return {
             "row_codes": training.binned.row_codes,
             "column_codes": training.binned.column_codes,
+            "n_bins": training.binned.n_bins,
+            "categorical": training.binned.categorical,
+            "thresholds": training.binned.thresholds,
             "y": training.y,
             "weight": training.weight,
+            "validation_weight": training.validation_weight,
             "task_codes": training.task_codes,
+            "offsets": training.offsets,
             "raw": self.raw,
             "gradient": self.gradient,
             "hessian": self.hessian,
         }
-        if training.loss.leaf_quantile is None:
-            arrays["scratch"] = np.empty((4, 0))
-        return arrays
-
-
-class EnsembleGrower:
-    """An ensemble over all rows while it grows.
-
-    Parameters
-    ----------
-    state : BoostState
-    settings : TreeSettings
-    constant_hessian : bool
-        Whether the trees see constant hessians.
-    former : Ensemble or None
-        What it continues.
-    """
-
-    def __init__(self, state, settings, constant_hessian, former=None):
-        training, team = state.training, state.team
-        n_rows, n_features = training.binned.row_codes.shape
-        n_outputs, n_leaves = training.loss.n_outputs, settings.n_leaves(training.weight.sum())
-        sizes = {
-            "n_rows": n_rows,
-            "n_features": n_features,
-            "n_outputs": n_outputs,
-            "n_words": n_words_for(constant_hessian, n_rows),
-            "missing_code": training.binned.missing_code,
-            "n_leaves": n_leaves,
-        }
-        fields = training.row_fields | settings.growth_params(n_features, n_leaves)
-        self._job = Job(sizes, fields, state.arrays, team)
-        self._trees = make_tree_buffer(n_outputs, n_leaves)
-        self._former = Ensemble.empty(n_outputs) if former is None else former
-        self._builder = EnsembleBuilder(n_outputs)
-        self._team = team
-
-    @property
-    def n_former(self):
-        """Rounds that were there before."""
-        return self._former.n_rounds
-
-    def refresh(self):
-        """Compute gradients and hessians at the raw prediction."""
-        self._team.run(refresh_gradients, self._job.records)
-
-    def grow(self, coefficient, prediction, seed):
-        """Add one tree per output, fitted to the gradients, and its prediction.
-
-        Parameters
-        ----------
-        coefficient : ndarray of float64 of shape (n_tasks,)
-            Derivative of the raw prediction by this ensemble.
-        prediction : ndarray of float64 of shape (n_outputs, n_rows)
-            Prediction of this ensemble; added to.
-        seed : int
-            Decides the random choices of the round.
-        """
-        self._team.run(
-            boost_ensemble,
-            self._job.records,
-            np.uint64(seed),
-            coefficient,
-            self._trees,
-            prediction,
-        )
-        self._builder.append(self._trees)
-
-    def ensemble(self):
-        """Return what there was before and what has been grown."""
-        return self._former.followed_by(self._builder.build())

@@ -33,13 +33,12 @@ def fit_three_stages(training, former, settings, rng, team, monitor, task_rounds
     """
     rng_shared, rng_partition, rng_task = rng.spawn(3)
     state = BoostState(training, team)
-    with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds) as after_round:
-        shared = boost_shared(state, settings, rng_shared, after_round, former.shared)
-    n_rounds = settings.n_iter_partition - former.partition.inlier.n_rounds
-    with monitor.stage("partition", n_rounds) as after_round:
-        partition = boost_partition(state, settings, rng_partition, after_round, former.partition)
-    with monitor.stage("task", 1) as after_round:
+    with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds):
+        shared = boost_shared(state, settings, rng_shared, monitor, former.shared)
+    with monitor.stage("partition", settings.n_iter_partition - former.partition.n_rounds):
+        partition = boost_partition(state, settings, rng_partition, monitor, former.partition)
+    with monitor.stage("task", 1):
         task_stage = TaskStage(state, settings, rng_task, former.task_specific)
         task_specific = task_stage.ensembles(task_rounds)
-        after_round()
+        monitor.after_rounds(1)
     return ThreeStageModel(former.baseline, shared, partition, task_specific)

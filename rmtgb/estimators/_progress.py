@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+from rmtgb._compat import has_callbacks
 from rmtgb.boosting.monitor import Monitor
 
 
@@ -28,7 +29,7 @@ class FitProgress(Monitor):
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         self._inputs = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._estimator, self._context = estimator, context
-        self._stage_context = None
+        self._stage_context, self._rounds = None, 0
 
     @contextmanager
     def whole_fit(self):
@@ -39,27 +40,28 @@ class FitProgress(Monitor):
         if self._context is not None:
             self._context.call_on_fit_task_end(**self._inputs, reconstruction_attributes={})
 
+    @property
+    def every_round(self):
+        """Whether somebody wants to be told of every round."""
+        return self._context is not None and has_callbacks(self._estimator)
+
     @contextmanager
     def stage(self, name, n_rounds):
         """Accompany a stage with a context of its own, one level below the fit."""
-        rounds = 0
+        self._rounds = 0
         if self._context is not None:
             self._stage_context = self._context.subcontext(task_name=name, max_subtasks=n_rounds)
             self._stage_context.call_on_fit_task_begin(**self._inputs)
-
-        def after_round():
-            nonlocal rounds
-            rounds += 1
-            return self.after_round()
-
-        yield after_round
+        yield
         if self._context is not None:
             self._stage_context.call_on_fit_task_end(**self._inputs)
         if self._estimator.verbose:
-            print(f"[{type(self._estimator).__name__}] {name}: {rounds} of {n_rounds} rounds")
+            kind = type(self._estimator).__name__
+            print(f"[{kind}] {name}: {self._rounds} of {n_rounds} rounds")
 
-    def after_round(self):
-        """Pass a round on; a callback may ask to stop the stage."""
+    def after_rounds(self, n_rounds):
+        """Pass rounds on; a callback may ask to stop the stage."""
+        self._rounds += n_rounds
         if self._context is None:
             return False
         context = self._stage_context.subcontext(task_name="round")

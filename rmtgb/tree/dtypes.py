@@ -60,28 +60,54 @@ LEAF = np.dtype(
     align=True,
 )
 
-#: The kinds of arrays a job refers to: name, dtype, and shape in sizes of the job. M
-#: members, n rows, F features, C codes (of missing values included), W words, K outputs,
-#: T tasks, L leaves, S slots.
+#: The kinds of arrays a job refers to: name, dtype, and shape in sizes of the job. What a
+#: job has no use for has a size of zero.
 JOB_ARRAYS = {
     # the rows
     "row_codes": (CODE, ("n_rows", "n_features")),  # for histograms
     "column_codes": (CODE, ("n_features", "n_rows")),  # for moving rows by one feature
     "y": (np.float64, ("n_rows",)),
     "weight": (np.float64, ("n_rows",)),
+    "validation_weight": (np.float64, ("n_validation",)),
     "task_codes": (np.int32, ("n_rows",)),
+    "offsets": (np.int64, ("n_offsets",)),  # where the rows of each task start
     "raw": (np.float64, ("n_outputs", "n_rows")),
     "gradient": (np.float64, ("n_outputs", "n_rows")),
     "hessian": (np.float64, ("n_outputs", "n_rows")),
-    "scratch": (np.float64, (4, "n_rows")),  # where leaf quantiles are wanted
+    "scratch": (np.float64, (4, "n_scratch")),  # where leaf quantiles are wanted
     # the features
     "n_bins": (np.int32, ("n_features",)),
     "categorical": (np.uint8, ("n_features",)),
     "thresholds": (np.float64, ("n_features", "threshold_width")),  # upper edges of bins
+    # the ensembles that grow together, called sides, and their derivatives by task
+    "sides": (np.float64, ("n_sides", "n_outputs", "n_rows")),
+    "coefficient": (np.float64, ("n_sides", "n_tasks")),
+    # the trees of all ensembles, each of which has slots of equal size
+    "nodes": (TREE_NODE, ("n_nodes",)),
+    "category_sets": (np.uint64, ("n_sets", SET_WORDS)),
+    "node_starts": (np.int64, ("n_ensembles",)),
+    "set_starts": (np.int64, ("n_ensembles",)),
+    "slot_leaves": (np.int64, ("n_ensembles",)),  # leaves for which a slot has room
+    "former_rounds": (np.int64, ("n_ensembles",)),  # made by an earlier fit
+    "tree_sizes": (np.int32, ("n_ensembles", "n_trees", 2)),  # nodes and sets of each tree
+    # what is watched: sums of the loss over training and over validation rows
+    "losses": (np.float64, ("n_ensembles", "n_losses", 2)),
+    "task_losses": (np.float64, ("n_tasks", 2)),
+    "best_raw": (np.float64, ("n_outputs", "n_watched")),
+    # the outlier gate
+    "theta": (np.float64, ("n_gate_tasks",)),
+    "theta_start": (np.float64, ("n_gate_tasks",)),
+    "theta_sums": (np.float64, ("n_gate_tasks", 4)),
+    "outlier_weight": (np.float64, ("n_gate_tasks",)),
+    "offset": (np.float64, ("n_outputs", "n_gate_rows")),  # raw prediction without the sides
+    # tasks that are worked on one after another
+    "queue": (np.int64, (1,)),  # position of the next one
+    "queued_tasks": (np.int64, ("n_queued",)),
+    "task_bins": (np.uint8, ("n_rebinned", 256)),  # the task's own bin of each code
     # the tree being grown
     "order": (ROW, ("n_rows",)),
     "buffer": (ROW, ("n_rows",)),
-    "payload": (np.int64, ("n_payload",)),  # W words for each row
+    "payload": (np.int64, ("n_payload",)),  # n_words for each row
     "node_payload": (np.int64, ("n_payload",)),  # the same in the order of a leaf's rows
     "histograms": (np.int64, ("n_histograms", "n_features", "row_words")),
     "leaves": (LEAF, ("n_leaves",)),
@@ -91,8 +117,10 @@ JOB_ARRAYS = {
     # one for each member
     "candidates": (SPLIT, ("n_members", 2)),
     "candidate_sets": (np.uint64, ("n_members", 2, SET_WORDS)),
-    "sort_keys": (np.float64, ("n_members", 256)),
-    "sorted_codes": (np.int64, ("n_members", 256)),
+    "scan_left": (np.int64, ("n_members", 2, 256)),  # see Scratch
+    "scan_codes": (CODE, ("n_members", 256)),
+    "scan_gains": (np.float32, ("n_members", 256)),
+    "scan_keys": (np.float64, ("n_members", 256)),
     "selected": (np.uint8, ("n_members", 2, "n_features")),
     "goes_left": (np.uint8, ("n_members", 256)),
     "left_counts": (np.int64, ("n_members",)),
@@ -100,29 +128,21 @@ JOB_ARRAYS = {
     "arrivals": (np.int64, (1,)),  # the barrier
 }
 
+#: The sizes that occur above.
+JOB_SIZES = tuple(
+    dict.fromkeys(n for _, shape in JOB_ARRAYS.values() for n in shape if isinstance(n, str))
+)
+
 #: All that one member of a team knows while it boosts. Kernels take it as their one
-#: argument and find arrays through the addresses in it: passed one by one, thirty
+#: argument and find arrays through the addresses in it: passed one by one, fifty
 #: arrays take Numba three times as long to compile and ten times as long to unpack.
 JOB = np.dtype(
     [
         *((name, np.uint64) for name in JOB_ARRAYS),
-        *(
-            (size, np.int64)
-            for size in (
-                "member",
-                "n_members",
-                "n_rows",
-                "n_features",
-                "n_outputs",
-                "missing_code",
-                "threshold_width",
-                "n_payload",
-                "n_histograms",
-                "n_slots",
-                "row_words",
-                "n_leaves",
-            )
-        ),
+        *((name, np.int64) for name in JOB_SIZES),
+        ("member", np.int64),
+        ("missing_code", np.int64),  # the last code, common to all features
+        ("n_slots", np.int64),  # histograms that are kept
         # the loss
         ("loss", np.int64),
         ("loss_parameter", np.float64),
@@ -143,7 +163,19 @@ JOB = np.dtype(
         ("weight_unit", np.float64),
         ("weight_scale", np.float64),  # turns weights into the integers that are summed
         ("weight_bits", np.int64),  # length of their total
-        ("seed", np.uint64),
+        # the rounds of one call
+        ("stage_seed", np.uint64),
+        ("seed", np.uint64),  # of a tree
+        ("first_round", np.int64),  # rounds that this fit has made before
+        ("n_rounds", np.int64),  # rounds to be made
+        ("rounds_done", np.int64),  # first_round, and those made
+        ("partition_regularization", np.float64),
+        # stopping; patience 0: no stopping
+        ("patience", np.int64),
+        ("tolerance", np.float64),
+        ("best_round", np.int64),
+        ("best_loss", np.float64),
+        ("stopped", np.int64),
     ],
     align=True,
 )
@@ -183,15 +215,3 @@ class BinnedFeatures(NamedTuple):
     categorical: np.ndarray
     thresholds: np.ndarray
     missing_code: int
-
-
-class TreeBuffer(NamedTuple):
-    """The trees of one round, one per output.
-
-    ``nodes`` (K, N) TREE_NODE, ``category_sets`` (K, S, 4) uint64, and ``sizes`` (K, 2)
-    int32: how many nodes and sets each tree has.
-    """
-
-    nodes: np.ndarray
-    category_sets: np.ndarray
-    sizes: np.ndarray

@@ -33,7 +33,40 @@ class Ensemble:
     @classmethod
     def empty(cls, n_outputs):
         """Return an ensemble without trees."""
-        return EnsembleBuilder(n_outputs).build()
+        start = np.zeros(1, np.int64)
+        return cls(
+            np.empty(0, TREE_NODE), np.empty((0, SET_WORDS), np.uint64), start, start, n_outputs
+        )
+
+    @classmethod
+    def gather(cls, nodes, category_sets, node_starts, set_starts, sizes, n_outputs):
+        """Return an ensemble of trees that lie anywhere in two arrays.
+
+        Parameters
+        ----------
+        nodes : ndarray of TREE_NODE
+        category_sets : ndarray of uint64 of shape (n_sets, 4)
+        node_starts, set_starts : ndarray of int64 of shape (n_trees,)
+            Where the nodes and the sets of each tree start.
+        sizes : ndarray of int of shape (n_trees, 2)
+            How many nodes and sets each tree has.
+        n_outputs : int
+            Trees per round.
+        """
+        kept_nodes, tree_starts = _gather(nodes, node_starts, sizes[:, 0])
+        kept_sets, kept_set_starts = _gather(category_sets, set_starts, sizes[:, 1])
+        return cls(kept_nodes, kept_sets, tree_starts, kept_set_starts, n_outputs)
+
+    @classmethod
+    def joined(cls, ensembles):
+        """Return one ensemble of the trees of several, one after another."""
+        return cls(
+            np.concatenate([e.nodes for e in ensembles]),
+            np.concatenate([e.category_sets for e in ensembles]),
+            _joined_starts([e.tree_starts for e in ensembles]),
+            _joined_starts([e.set_starts for e in ensembles]),
+            ensembles[0].n_outputs,
+        )
 
     @property
     def n_trees(self):
@@ -67,32 +100,11 @@ class Ensemble:
         if first < stop:
             add_trees(X, *self.arrays, first, stop, self.n_outputs, prediction)
 
-    def first_rounds(self, n_rounds):
-        """Return an ensemble of the first rounds only."""
-        n_trees = min(n_rounds, self.n_rounds) * self.n_outputs
-        return Ensemble(
-            self.nodes[: self.tree_starts[n_trees]],
-            self.category_sets[: self.set_starts[n_trees]],
-            self.tree_starts[: n_trees + 1],
-            self.set_starts[: n_trees + 1],
-            self.n_outputs,
-        )
-
-    def followed_by(self, other):
-        """Return an ensemble of these trees, and then those of another ensemble."""
-        return Ensemble(
-            np.concatenate([self.nodes, other.nodes]),
-            np.concatenate([self.category_sets, other.category_sets]),
-            np.concatenate([self.tree_starts, self.tree_starts[-1] + other.tree_starts[1:]]),
-            np.concatenate([self.set_starts, self.set_starts[-1] + other.set_starts[1:]]),
-            self.n_outputs,
-        )
-
     def take(self, trees):
         """Return an ensemble of some trees, given by an int array in the order wanted."""
-        nodes, tree_starts = _take_pieces(self.nodes, self.tree_starts, trees)
-        sets, set_starts = _take_pieces(self.category_sets, self.set_starts, trees)
-        return Ensemble(nodes, sets, tree_starts, set_starts, self.n_outputs)
+        sizes = np.column_stack([np.diff(self.tree_starts), np.diff(self.set_starts)])[trees]
+        starts = self.tree_starts[trees], self.set_starts[trees]
+        return Ensemble.gather(self.nodes, self.category_sets, *starts, sizes, self.n_outputs)
 
     def gains(self, n_features):
         """Return the total gain of the splits on each feature, shape (n_features,)."""
@@ -104,44 +116,15 @@ class Ensemble:
         )
 
 
-class EnsembleBuilder:
-    """Collects the trees of consecutive rounds.
-
-    Parameters
-    ----------
-    n_outputs : int
-        Trees per round.
-    """
-
-    def __init__(self, n_outputs):
-        self.n_outputs = n_outputs
-        self._nodes = []
-        self._sets = []
-
-    def append(self, buffer):
-        """Copy the trees of one round out of a TreeBuffer."""
-        for output, (n_nodes, n_sets) in enumerate(buffer.sizes):
-            self._nodes.append(buffer.nodes[output, :n_nodes].copy())
-            self._sets.append(buffer.category_sets[output, :n_sets].copy())
-
-    def build(self):
-        """Return the Ensemble of all rounds so far."""
-        return Ensemble(
-            np.concatenate([np.empty(0, TREE_NODE), *self._nodes]),
-            np.concatenate([np.empty((0, SET_WORDS), np.uint64), *self._sets]),
-            _starts(self._nodes),
-            _starts(self._sets),
-            self.n_outputs,
-        )
+def _gather(values, starts, sizes):
+    """Return pieces of an array one after another, and where each starts."""
+    new_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    positions = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], sizes)
+    return values[positions], new_starts
 
 
-def _take_pieces(values, starts, chosen):
-    """Return chosen pieces of an array one after another, and where each starts."""
-    sizes = np.diff(starts)[chosen]
-    new_starts = np.concatenate([[0], np.cumsum(sizes)])
-    shift = np.repeat(starts[chosen] - new_starts[:-1], sizes)
-    return values[np.arange(new_starts[-1]) + shift], new_starts
-
-
-def _starts(pieces):
-    return np.cumsum([0] + [len(piece) for piece in pieces], dtype=np.int64)
+def _joined_starts(starts):
+    """Return where pieces start that follow one another, from where they start in each part."""
+    ends = np.cumsum([0] + [part[-1] for part in starts])
+    shifted = [end + part[:-1] for end, part in zip(ends[:-1], starts, strict=True)]
+    return np.concatenate([*shifted, ends[-1:]])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb.tree.dtypes import JOB, JOB_ARRAYS, SET_WORDS, TREE_NODE, TreeBuffer
+from rmtgb.tree.dtypes import JOB, JOB_ARRAYS
 from rmtgb.tree.kernels.histograms import TILE
 
 #: Bytes of histograms kept for subtraction; beyond it both children are summed again.
@@ -41,13 +41,14 @@ class Job:
     Parameters
     ----------
     sizes : dict of str to int
-        ``n_rows``, ``n_features``, ``n_outputs``, ``n_words``, ``missing_code`` (the
-        largest one to be expected) and ``n_leaves`` (of a tree).
-    scalars : dict of str to int or float
-        Further fields of the records: the loss, and the limits of trees.
+        ``n_rows``, ``n_features``, ``n_outputs``, ``n_words``, ``n_tasks``,
+        ``missing_code`` (the largest one to be expected), ``n_leaves`` (of a tree), and
+        those of ``JOB_SIZES`` that neither follow from these nor from arrays that are given
+        and are not zero.
+    fields : dict of str to int or float
+        Further fields of the records: the loss, the limits of trees, and so on.
     arrays : dict of str to ndarray
-        Arrays of the rows and features that exist already. All others of ``JOB_ARRAYS``
-        are allocated.
+        Arrays that exist already. All others of ``JOB_ARRAYS`` are allocated.
     team : Team
         Who will work on it.
 
@@ -59,12 +60,12 @@ class Job:
         All arrays.
     """
 
-    def __init__(self, sizes, scalars, arrays, team):
+    def __init__(self, sizes, fields, arrays, team):
         members, row_words = team.n_members, (sizes["missing_code"] + 1) * sizes["n_words"]
         kept = HISTOGRAM_BYTES // (8 * max(1, sizes["n_features"]) * row_words)
         n_slots = max(1, min(sizes["n_leaves"], kept))
         n_partial = 2 * members if sizes["n_features"] < TILE * members else 2
-        self.sizes = {
+        sizes = {
             **sizes,
             "n_members": members,
             "n_payload": sizes["n_rows"] * sizes["n_words"],
@@ -72,38 +73,55 @@ class Job:
             "n_slots": n_slots,
             "n_histograms": n_slots + n_partial,
         }
-        self.arrays = {"arrivals": team.arrivals, **arrays}
-        self.sizes["threshold_width"] = self.arrays["thresholds"].shape[1]
+        arrays = {"arrivals": team.arrivals, **arrays}
+        sizes = _sizes_of(arrays) | sizes
         for name, (dtype, shape) in JOB_ARRAYS.items():
-            if name not in self.arrays:
-                self.arrays[name] = np.empty([self.sizes.get(n, n) for n in shape], dtype)
-        self.records = np.zeros(members, JOB)
-        for name, value in (self.sizes | scalars).items():
-            self.records[name] = value
-        for name, (dtype, _) in JOB_ARRAYS.items():
-            array = self.arrays[name]
-            if array.dtype != dtype or not array.flags.c_contiguous:
-                raise TypeError(f"{name} must be a C-ordered array of {dtype}.")
-            self.records[name] = array.ctypes.data
-        self.records["member"] = np.arange(members)
+            if name not in arrays:
+                arrays[name] = np.empty(
+                    [n if isinstance(n, int) else sizes.get(n, 0) for n in shape], dtype
+                )
+        self.arrays = arrays
+        self.records = make_records(members, arrays, fields | sizes)
 
 
-def make_tree_buffer(n_outputs, n_leaves):
-    """Allocate room for one tree per output.
+def make_records(n_members, arrays, fields):
+    """Write addresses of arrays, their sizes, and other fields into records.
 
     Parameters
     ----------
-    n_outputs : int
-        Number of trees.
-    n_leaves : int
-        Largest number of leaves of a tree.
+    n_members : int
+        How many records.
+    arrays : dict of str to ndarray
+        Some of ``JOB_ARRAYS``. Keep them as long as the records are used.
+    fields : dict of str to int or float
 
     Returns
     -------
-    TreeBuffer
+    ndarray of JOB of shape (n_members,)
+
+    Raises
+    ------
+    TypeError
+        If an array has another dtype or order than kernels expect.
     """
-    return TreeBuffer(
-        nodes=np.zeros((n_outputs, 2 * n_leaves - 1), TREE_NODE),
-        category_sets=np.zeros((n_outputs, max(1, n_leaves - 1), SET_WORDS), np.uint64),
-        sizes=np.zeros((n_outputs, 2), np.int32),
-    )
+    record = np.zeros((), JOB)
+    for name, array in arrays.items():
+        dtype, _ = JOB_ARRAYS[name]
+        if array.dtype != dtype or not array.flags.c_contiguous:
+            raise TypeError(f"{name} must be a C-ordered array of {np.dtype(dtype)}.")
+        record[name] = array.ctypes.data
+    for name, value in (_sizes_of(arrays) | fields).items():
+        record[name] = value
+    records = np.repeat(record, n_members)
+    records["member"] = np.arange(n_members)
+    return records
+
+
+def _sizes_of(arrays):
+    """Return the sizes that the shapes of arrays tell."""
+    return {
+        size: length
+        for name, array in arrays.items()
+        for size, length in zip(JOB_ARRAYS[name][1], array.shape, strict=True)
+        if isinstance(size, str)
+    }

@@ -1,13 +1,31 @@
 """Theta: its gradient, its sign, and who is called an outlier."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from rmtgb import RMTGBRegressor
+from rmtgb._jit import kernel
 from rmtgb._team import Team
+from rmtgb.boosting import gate_rounds
 from rmtgb.datasets import make_task_scenario
 from rmtgb.losses import make_loss
-from rmtgb.tasks import outlier_gate
+from rmtgb.tasks.outlier_gate import exchanges_sides
+from rmtgb.tree.job import make_records
+
+
+@kernel
+def sum_by_task(jobs, n_tasks):
+    """Call the kernel of the same name for each task."""
+    for task in range(n_tasks):
+        gate_rounds.sum_by_task(jobs[0], task)
+
+
+@kernel
+def combine_sides(member, n_members, jobs):
+    """Call the kernel of the same name in one member of a team."""
+    gate_rounds.combine_sides(jobs[member])
 
 
 def quick(seed):
@@ -40,8 +58,15 @@ def test_slope_and_curvature_are_derivatives(name, n_classes):
     w = 1.0 / (1.0 + np.exp(-theta))
     raw = np.ascontiguousarray(offset + (1 - w[task]) * inlier + w[task] * outlier)
     gradient, hessian = loss.gradients(y, raw, np.ones(50))
-    slope, curvature = np.zeros(2), np.zeros(2)
-    outlier_gate.sum_by_task(0, 1, offsets, gradient, hessian, inlier, outlier, slope, curvature)
+    arrays = {
+        "offsets": offsets,
+        "gradient": gradient,
+        "hessian": hessian,
+        "sides": np.stack([inlier, outlier]),
+        "theta_sums": np.zeros((2, 4)),
+    }
+    sum_by_task(make_records(1, arrays, {}), 2)
+    slope, curvature = arrays["theta_sums"][:, :2].T
     step = 1e-5
     numerical = (losses(theta + step) - losses(theta - step)) / (2 * step)
     np.testing.assert_allclose(w * (1 - w) * slope, numerical, rtol=1e-6)
@@ -55,7 +80,15 @@ def test_combine_is_the_formula():
     task = (np.arange(30) // 10).astype(np.int32)
     w, raw = np.array([0.1, 0.5, 0.9]), np.empty((2, 30))
     with Team(3) as team:
-        team.run(outlier_gate.combine, task, w, offset, inlier, outlier, raw)
+        arrays = {
+            "raw": raw,
+            "offset": offset,
+            "sides": np.stack([inlier, outlier]),
+            "outlier_weight": w,
+            "task_codes": task,
+            "arrivals": team.arrivals,
+        }
+        team.run(combine_sides, make_records(3, arrays, {"n_members": 3}))
     np.testing.assert_allclose(raw, offset + (1 - w[task]) * inlier + w[task] * outlier)
 
 
@@ -89,13 +122,12 @@ def test_tasks_that_differ_in_intercept_only_are_inliers(seed):
 
 def test_sign_is_that_of_the_smaller_side():
     """Sides are exchanged where the outlier side holds more rows; ties go to the first task."""
-    gate = object.__new__(outlier_gate.OutlierGate)
-    gate._training = type("Rows", (), {"offsets": np.array([0, 5, 7, 9]), "weight": np.ones(9)})
-    gate.theta = np.array([2.0, -1.0, -1.0])
-    assert gate.fix_sign()
-    np.testing.assert_array_equal(gate.theta, [-2.0, 1.0, 1.0])
-    gate._training = type("Rows", (), {"offsets": np.array([0, 2, 4]), "weight": np.ones(4)})
-    gate.theta = np.array([1.0, -1.0])
-    assert gate.fix_sign()
-    np.testing.assert_array_equal(gate.theta, [-1.0, 1.0])
-    assert not gate.fix_sign()
+
+    def rows(*sizes):
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        return SimpleNamespace(offsets=offsets, weight=np.ones(offsets[-1]))
+
+    assert exchanges_sides(np.array([2.0, -1.0, -1.0]), rows(5, 2, 2))
+    assert not exchanges_sides(np.array([-2.0, 1.0, 1.0]), rows(5, 2, 2))
+    assert exchanges_sides(np.array([1.0, -1.0]), rows(2, 2))
+    assert not exchanges_sides(np.array([-1.0, 1.0]), rows(2, 2))

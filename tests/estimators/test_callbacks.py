@@ -190,8 +190,9 @@ def test_verbose(data, capsys):
 class TestWithoutCallbacks:
     def test_progress_without_a_context(self, data, capsys):
         progress = FitProgress(RMTGBRegressor(verbose=1), None, data.X, data.y, None)
-        with progress.whole_fit(), progress.stage("shared", 3) as after_round:
-            assert [after_round(), after_round()] == [False, False]
+        assert not progress.every_round
+        with progress.whole_fit(), progress.stage("shared", 3):
+            assert [progress.after_rounds(1), progress.after_rounds(1)] == [False, False]
         assert capsys.readouterr().out == "[RMTGBRegressor] shared: 2 of 3 rounds\n"
 
     def test_what_stands_in_below_scikit_learn_1_9(self, monkeypatch):

@@ -10,7 +10,9 @@ import numpy as np
 
 from rmtgb._jit import kernel
 from rmtgb._team import Team
-from rmtgb.boosting.state import BoostState, EnsembleGrower, TrainingSet, TreeSettings
+from rmtgb.boosting import rounds
+from rmtgb.boosting.booster import Booster
+from rmtgb.boosting.state import BoostState, TrainingSet, TreeSettings
 from rmtgb.losses import make_loss
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.dtypes import Packing
@@ -29,6 +31,13 @@ def build_histograms(row_codes, first, stop, order, payload, n_words, out):
 def unpack(word_0, word_1, how):
     """Call the kernel of the same name."""
     return packing.unpack(word_0, word_1, how)
+
+
+@kernel
+def add_trees(member, n_members, jobs, n_trees, seed):
+    """Grow trees on the gradients of a job as they are."""
+    for tree in range(n_trees):
+        rounds._add_tree(jobs[member], 0, tree, 0, np.uint64(seed + tree))
 
 
 @kernel
@@ -160,19 +169,22 @@ def grow(
     problem, n_members=1, constant_hessian=False, coefficient=None, seed=0, n_trees=1, **changes
 ):
     """Grow trees on the problem's gradients, all on the same ones."""
-    n_tasks = int(problem.task_codes.max()) + 1
-    coefficient = np.ones(n_tasks) if coefficient is None else coefficient
+    n = problem.g.size
     with Team(n_members) as team:
-        grower = EnsembleGrower(problem.state(team), settings(**changes), constant_hessian)
-        prediction = np.zeros((1, problem.g.size))
-        for tree in range(n_trees):
-            grower.grow(coefficient, prediction, seed + tree)
-    return Grown(grower.ensemble(), prediction[0], _leaf_of_row(grower._job))
+        state, prediction = problem.state(team), np.zeros((1, 1, n))
+        formers = [Ensemble.empty(1)]
+        booster = Booster(state, settings(**changes), formers, prediction, constant_hessian, 0)
+        job = booster.make_job(n_trees)
+        if coefficient is not None:
+            job.arrays["coefficient"][0] = coefficient
+        team.run(add_trees, job.records, n_trees, seed)
+        booster.collect(job.arrays, n_trees)
+    return Grown(booster.ensembles()[0], prediction[0, 0], _leaf_of_row(job))
 
 
 def _leaf_of_row(job):
     """The node of the leaf that each row ended in, from the ranges of the row order."""
-    leaf_of_row = np.full(job.sizes["n_rows"], -1)
+    leaf_of_row = np.full(job.arrays["order"].size, -1)
     for leaf in job.arrays["leaves"][: job.arrays["counts"][0]]:
         rows = job.arrays["order"][leaf["start"] : leaf["stop"]]
         assert (leaf_of_row[rows] == -1).all()

@@ -23,11 +23,13 @@ class Packed:
             "n_words": n_words,
             "missing_code": 255,
             "n_leaves": 2,
+            "n_tasks": 1,
         }
         with Team(n_members) as team:
             state = problem.state(team)
             limits = settings(subsample=subsample).growth_params(1, 2)
-            job = Job(sizes, state.training.row_fields | limits | fields, state.arrays, team)
+            fields = state.training.row_fields | limits | fields
+            job = Job(sizes, fields, state.arrays, team)
             team.run(pack_rows, job.records, 0, coefficient)
         self.words = job.arrays["payload"].reshape(n, n_words)
         self.how = packing_of(job.records[0])

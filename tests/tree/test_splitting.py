@@ -23,27 +23,23 @@ min_weights = st.sampled_from([1.0, 2.0, 5.0, 40.0])
 
 
 @kernel
-def scan_numerical(histogram, n_bins, totals, l2, min_weight, packing, splits):
-    splitting.scan_numerical(
-        histogram, FEATURE, n_bins, totals[0], totals[1], l2, min_weight, packing, splits[0]
-    )
+def scan_numerical(histogram, n_bins, node, scratch, splits, codes_left):
+    splitting.scan_numerical(histogram, FEATURE, n_bins, node, scratch, splits[0])
+    if splits[0]["feature"] == FEATURE:
+        splitting.complete_split(histogram, node, splits[0], codes_left)
 
 
 @kernel
-def scan_categorical(histogram, totals, l2, min_weight, packing, keys, by_key, splits, codes_left):
-    splitting.scan_categorical(
-        histogram,
-        FEATURE,
-        totals[0],
-        totals[1],
-        l2,
-        min_weight,
-        packing,
-        keys,
-        by_key,
-        splits[0],
-        codes_left,
-    )
+def scan_categorical(histogram, node, scratch, splits, codes_left):
+    splitting.scan_categorical(histogram, FEATURE, node, scratch, splits[0], codes_left)
+    if splits[0]["feature"] == FEATURE:
+        splitting.complete_split(histogram, node, splits[0], codes_left)
+
+
+def make_scratch():
+    """Scratch with nonsense in it."""
+    dtypes = (np.int64, np.int64, np.uint8, np.float32, np.float64)
+    return splitting.Scratch(*(np.full(256, 99, dtype) for dtype in dtypes))
 
 
 class Scan:
@@ -56,25 +52,15 @@ class Scan:
             payload = payload[:, :1]
         payload[:, -1] = (payload[:, -1] << SHIFT) + rows.w.astype(np.int64)
         histogram = oracle.histograms(rows.codes, slice(None), payload, n_codes).reshape(-1)
-        totals = np.append(payload.sum(axis=0), 0)[:2]
         splits, words = np.zeros(1, SPLIT), np.full(4, 2**64 - 1, dtype=np.uint64)
         splits["gain"], splits["feature"] = floor, -1
+        node = splitting.Node(
+            rows.g.sum(), rows.h.sum(), rows.w.sum(), limits.l2, limits.min_weight, packing
+        )
         if categorical:
-            scan_categorical(
-                histogram,
-                totals,
-                limits.l2,
-                limits.min_weight,
-                packing,
-                np.empty(256),
-                np.empty(256, dtype=np.int64),
-                splits,
-                words,
-            )
+            scan_categorical(histogram, node, make_scratch(), splits, words)
         else:
-            scan_numerical(
-                histogram, n_codes - 1, totals, limits.l2, limits.min_weight, packing, splits
-            )
+            scan_numerical(histogram, n_codes - 1, node, make_scratch(), splits, words)
         self.split, self.missing = splits[0], n_codes - 1
         self.found = bool(self.split["feature"] == FEATURE)
         self.codes_left = oracle.members(words)

@@ -112,11 +112,11 @@ class TestEnsembles:
         parts += predict(ensemble, problem.X, first_round=2)
         np.testing.assert_allclose(parts, whole, rtol=1e-14)
         np.testing.assert_array_equal(
-            predict(ensemble.first_rounds(2), problem.X),
+            predict(ensemble.take(np.arange(2)), problem.X),
             predict(ensemble, problem.X, stop_round=2),
         )
         np.testing.assert_array_equal(predict(ensemble, problem.X, stop_round=99), whole)
-        assert not predict(ensemble.first_rounds(0), problem.X).any()
+        assert not predict(ensemble.take(np.arange(0)), problem.X).any()
 
     def test_several_outputs_take_turns(self):
         tree = hand_made()

@@ -14,7 +14,14 @@ from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import packing_of, unpack
 from rmtgb.tree.kernels.partition import collect_share, divide_share, gather_share
 from rmtgb.tree.kernels.random import mix, uniform
-from rmtgb.tree.kernels.splitting import scan_categorical, scan_numerical, score
+from rmtgb.tree.kernels.splitting import (
+    Node,
+    Scratch,
+    complete_split,
+    scan_categorical,
+    scan_numerical,
+    score,
+)
 
 #: Positions in the counts of a job.
 N_LEAVES, N_NODES, N_SETS = 0, 1, 2
@@ -265,27 +272,58 @@ def _scan_share(job, siblings, build):
         array_of(job, "histograms"),
         job["member"],
     )
-    candidates, selected = array_of(job, "candidates")[member], array_of(job, "selected")[member]
-    for child in range(2):
-        candidates[child]["feature"] = NONE
-        if siblings[child] != NONE:
-            candidates[child]["gain"] = _smallest_gain(job, leaves[siblings[child]])
-            _select_features(job, leaves[siblings[child]]["node"], selected[child])
+    candidates = array_of(job, "candidates")[member]
+    selected = array_of(job, "selected")[member]
     n_children = 1 if siblings[LARGE] == NONE else 2
+    for child in range(n_children):
+        candidates[child]["feature"] = NONE
+        candidates[child]["gain"] = _smallest_gain(job, leaves[siblings[child]])
+        _select_features(job, leaves[siblings[child]]["node"], selected[child])
     n_used = (job["missing_code"] + 1) * job["n_words"]
     first, last = share(0, job["n_features"], member, job["n_members"])
+    small = histograms[_slot(job, leaves[siblings[SMALL]], SMALL)]
+    for child in range(n_children):
+        leaf = leaves[siblings[child]]
+        of_leaf, shares_rows = histograms[_slot(job, leaf, child)], _shares_rows(job, leaf)
+        if build[child] and shares_rows:
+            for other in range(1, job["n_members"]):
+                partial = histograms[_partial_slot(job, other, child)]
+                for feature in range(first, last):
+                    _add(of_leaf[feature, :n_used], partial[feature], 1)
+        elif child == LARGE and leaf["open"] and not build[child]:
+            for feature in range(first, last):
+                _add(of_leaf[feature, :n_used], small[feature], -1)
+        if leaf["open"]:
+            _scan_features(job, leaf, child, first, last)
+
+
+@inner
+def _scan_features(job, leaf, child, first, last):
+    """Find the best split of a leaf on some features."""
+    member, node = job["member"], _node_of(job, leaf)
+    n_used = (job["missing_code"] + 1) * job["n_words"]
+    histograms = array_of(job, "histograms")[_slot(job, leaf, child)]
+    split = array_of(job, "candidates")[member, child]
+    codes_left = array_of(job, "candidate_sets")[member, child]
+    selected = array_of(job, "selected")[member, child]
+    categorical, n_bins = array_of(job, "categorical"), array_of(job, "n_bins")
+    scratch = Scratch(
+        array_of(job, "scan_left")[member, 0],
+        array_of(job, "scan_left")[member, 1],
+        array_of(job, "scan_codes")[member],
+        array_of(job, "scan_gains")[member],
+        array_of(job, "scan_keys")[member],
+    )
     for feature in range(first, last):
-        sibling = histograms[_slot(job, leaves[siblings[SMALL]], SMALL), feature, :n_used]
-        for child in range(n_children):
-            leaf = leaves[siblings[child]]
-            histogram = histograms[_slot(job, leaf, child), feature, :n_used]
-            if build[child]:
-                for other in range(1, job["n_members"] if _shares_rows(job, leaf) else 1):
-                    _add(histogram, histograms[_partial_slot(job, other, child), feature], 1)
-            elif child == LARGE and leaf["open"]:
-                _add(histogram, sibling, -1)
-            if leaf["open"] and selected[child, feature]:
-                _scan(job, leaf, feature, histogram, child)
+        if not selected[feature]:
+            continue
+        histogram = histograms[feature, :n_used]
+        if categorical[feature]:
+            scan_categorical(histogram, feature, node, scratch, split, codes_left)
+        else:
+            scan_numerical(histogram, feature, n_bins[feature], node, scratch, split)
+    if split["feature"] != NONE:
+        complete_split(histograms[split["feature"], :n_used], node, split, codes_left)
 
 
 @inner
@@ -302,37 +340,18 @@ def _smallest_gain(job, leaf):
 
 
 @inner
-def _scan(job, leaf, feature, histogram, child):
-    """Find the best split of a leaf on one feature."""
-    member, total_0, total_1 = job["member"], leaf["total_0"], leaf["total_1"]
-    l2, min_weight, packing = job["l2_regularization"], _min_weight(job), packing_of(job)
-    split = array_of(job, "candidates")[member, child]
-    if array_of(job, "categorical")[feature]:
-        scan_categorical(
-            histogram,
-            feature,
-            total_0,
-            total_1,
-            l2,
-            min_weight,
-            packing,
-            array_of(job, "sort_keys")[member],
-            array_of(job, "sorted_codes")[member],
-            split,
-            array_of(job, "candidate_sets")[member, child],
-        )
-    else:
-        scan_numerical(
-            histogram,
-            feature,
-            array_of(job, "n_bins")[feature],
-            total_0,
-            total_1,
-            l2,
-            min_weight,
-            packing,
-            split,
-        )
+def _node_of(job, leaf):
+    """Return a leaf as scans need it, in scalars that stay in registers."""
+    packing = packing_of(job)
+    gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], packing)
+    return Node(
+        gradient,
+        hessian,
+        weight,
+        job["l2_regularization"],
+        _min_weight(job),
+        packing,
+    )
 
 
 @inner

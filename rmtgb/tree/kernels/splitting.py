@@ -1,8 +1,11 @@
 """The best split of one feature, from a histogram of packed sums."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from rmtgb._jit import inner
+from rmtgb.tree.dtypes import Packing
 from rmtgb.tree.kernels.packing import unpack
 
 #: Hessian, in units of an average row of the node, below which a child is refused:
@@ -15,6 +18,44 @@ MIN_HESSIAN = 1e-3
 CATEGORY_SMOOTHING = 10.0
 
 
+#: Splits whose gains are computed at a time: a multiple of what any processor's vectors hold,
+#: and LLVM's unrolling of them.
+VECTOR = np.uint64(32)
+
+_ZERO, _ONE = np.uint64(0), np.uint64(1)  # positions: signed ones are tested for negative values
+
+
+class Node(NamedTuple):
+    """A node that is to be split: what its children add up to and must satisfy.
+
+    ``gradient``, ``hessian``, ``weight`` are its sums; ``l2_regularization`` is added to
+    hessians, ``min_weight`` is the smallest weight of a child, and ``packing`` tells how sums
+    are packed.
+    """
+
+    gradient: float
+    hessian: float
+    weight: float
+    l2_regularization: float
+    min_weight: float
+    packing: Packing
+
+
+class Scratch(NamedTuple):
+    """Where a scan keeps what it knows of each possible split, 256 at most.
+
+    ``left_0``, ``left_1`` (256,) int64, packed sums of the left child; ``codes`` (256,) uint8,
+    the bin or category up to which rows go left; ``gains`` (256,) float32; ``keys`` (256,)
+    float64, by which categories are sorted.
+    """
+
+    left_0: np.ndarray
+    left_1: np.ndarray
+    codes: np.ndarray
+    gains: np.ndarray
+    keys: np.ndarray
+
+
 @inner
 def score(gradient, hessian, l2_regularization):
     """Return G^2 / (H + lambda), twice the loss that a Newton leaf saves."""
@@ -22,42 +63,68 @@ def score(gradient, hessian, l2_regularization):
 
 
 @inner
-def split_gain(left_0, left_1, total_0, total_1, l2_regularization, min_weight, packing):
-    """Return what a split saves, or -1 if a child is too small.
+def _fill_gains(n, node, l2_regularization, scratch):
+    """Compute what each of n splits saves, or -1 if a child is too small.
 
-    The gain is score(left) + score(right) - score(parent).
+    The gain is score(left) + score(right) - score(parent), in one division instead of two
+    and without a branch, so that LLVM makes it a loop of vectors. It is rounded to single
+    precision, so that splits of equal worth compare equal whatever the order or the unit
+    of the sums, and the first of them is taken.
     """
-    g_left, h_left, w_left = unpack(left_0, left_1, packing)
-    g_right, h_right, w_right = unpack(total_0 - left_0, total_1 - left_1, packing)
-    if w_left < min_weight or w_right < min_weight:
-        return -1.0
-    floor = MIN_HESSIAN * (h_left + h_right) / (w_left + w_right)
-    if h_left <= floor or h_right <= floor:
-        return -1.0
-    a, b = h_left + l2_regularization, h_right + l2_regularization
-    # One division instead of two: a quarter of the time of a scan. Rounded to single
-    # precision, so that splits of equal worth compare equal whatever the order or the
-    # unit of the sums, and the first of them is taken.
-    g, h, _ = unpack(total_0, total_1, packing)
-    gain = (g_left * g_left * b + g_right * g_right * a) / (a * b)
-    return np.float64(np.float32(gain - score(g, h, l2_regularization)))
+    left_0, left_1, gains = scratch.left_0, scratch.left_1, scratch.gains
+    g, h, w, min_weight = node.gradient, node.hessian, node.weight, node.min_weight
+    floor, parent = MIN_HESSIAN * h / w, score(g, h, l2_regularization)
+    for i in range(n):
+        g_left, h_left, w_left = unpack(left_0[i], left_1[i], node.packing)
+        g_right, h_right, w_right = g - g_left, h - h_left, w - w_left
+        a, b = h_left + l2_regularization, h_right + l2_regularization
+        gain = (g_left * g_left * b + g_right * g_right * a) / (a * b) - parent
+        enough = (w_left >= min_weight) & (w_right >= min_weight)
+        fits = enough & (h_left > floor) & (h_right > floor)
+        gains[i] = np.float32(gain if fits else -1.0)
 
 
 @inner
-def _keep(split, gain, feature, position, missing_left, left_0, left_1):
+def _first_best(n, gains, least):
+    """Return the first position of the largest gain above a least one, or -1."""
+    n_better = 0  # counting is a loop of vectors too, and mostly the answer is none
+    for i in range(n):
+        n_better += gains[i] > least
+    best = -1
+    if n_better > 0:
+        for i in range(n):
+            if gains[i] > least:
+                best, least = np.int64(i), np.float64(gains[i])
+    return best
+
+
+@inner
+def _best_of(n, node, l2_regularization, scratch, least):
+    """Return which of n splits saves most, and more than a least gain, or -1."""
+    full = (n + VECTOR - _ONE) // VECTOR * VECTOR  # no rest that is worked on one by one
+    for i in range(n, full):
+        scratch.left_0[i], scratch.left_1[i] = 0, 0  # too small a child
+    _fill_gains(full, node, l2_regularization, scratch)
+    return _first_best(full, scratch.gains, least)
+
+
+@inner
+def _word(histogram, words, code, which):
+    """Return one of the packed sums of a code; those without a second word have 0 there."""
+    return histogram[words * code + which] if which < words else np.int64(0)
+
+
+@inner
+def _keep(split, gain, feature, position, missing_left, categorical):
     split["gain"] = gain
     split["feature"] = feature
     split["bin"] = position
     split["missing_left"] = missing_left
-    split["categorical"] = 0
-    split["left_0"] = left_0
-    split["left_1"] = left_1
+    split["categorical"] = categorical
 
 
 @inner
-def scan_numerical(
-    histogram, feature, n_bins, total_0, total_1, l2_regularization, min_weight, packing, split
-):
+def scan_numerical(histogram, feature, n_bins, node, scratch, split):
     """Try every threshold of a feature, with missing values on either side.
 
     Parameters
@@ -66,54 +133,41 @@ def scan_numerical(
         Packed sums by bin; the last bin holds the missing values.
     feature, n_bins : int
         The feature and its number of bins of values.
-    total_0, total_1 : int
-        Packed sums of the node.
-    l2_regularization, min_weight : float
-        Added to hessians; smallest weight of a child.
-    packing : Packing
+    node : Node
+    scratch : Scratch
     split : SPLIT record
-        INOUT, replaced where a larger gain is found. Its ``gain`` is in the scale of
-        :func:`split_gain`.
+        INOUT, replaced where a larger gain is found, but for its sums.
     """
-    words = packing.n_words
-    last = histogram.size - words
-    missing_0 = histogram[last]
-    missing_1 = histogram[last + 1] if words == 2 else 0
+    words = np.uint64(node.packing.n_words)
+    missing_code = np.uint64(histogram.size) // words - _ONE
+    missing_0 = _word(histogram, words, missing_code, _ZERO)
+    missing_1 = _word(histogram, words, missing_code, _ONE)
     any_missing = missing_0 != 0 or missing_1 != 0
+    lefts_0, lefts_1, codes = scratch.left_0, scratch.left_1, scratch.codes
     for missing_left in range(2 if any_missing else 1):
-        left_0, left_1 = missing_left * missing_0, missing_left * missing_1
+        left_0, left_1, n = missing_left * missing_0, missing_left * missing_1, _ZERO
         # without missing values the last bin has nothing on its right
-        for b in range(n_bins if any_missing and not missing_left else n_bins - 1):
-            word_0 = histogram[words * b]
-            word_1 = histogram[words * b + 1] if words == 2 else 0
-            if word_0 == 0 and word_1 == 0:
-                continue
+        for b in range(np.uint64(n_bins if any_missing and not missing_left else n_bins - 1)):
+            word_0, word_1 = _word(histogram, words, b, _ZERO), _word(histogram, words, b, _ONE)
             left_0 += word_0
             left_1 += word_1
-            gain = split_gain(
-                left_0, left_1, total_0, total_1, l2_regularization, min_weight, packing
-            )
-            if gain > split["gain"]:
-                _keep(split, gain, feature, b, missing_left, left_0, left_1)
-    if split["feature"] == feature and not any_missing:
-        # unseen missing values follow the heavier child
-        weight_left = unpack(split["left_0"], split["left_1"], packing)[2]
-        weight = unpack(total_0, total_1, packing)[2]
-        split["missing_left"] = 2.0 * weight_left >= weight
+            lefts_0[n], lefts_1[n], codes[n] = left_0, left_1, b
+            n += np.uint64((word_0 | word_1) != 0)  # what an empty bin wrote is written over
+        best = _best_of(n, node, node.l2_regularization, scratch, split["gain"])
+        if best >= 0:
+            _keep(split, scratch.gains[best], feature, scratch.codes[best], missing_left, 0)
 
 
 @inner
-def _sort_categories(histogram, total_0, total_1, packing, keys, by_key):
+def _sort_categories(histogram, node, scratch):
     """Sort the codes in use by gradient / smoothed hessian, return how many there are."""
-    words = packing.n_words
-    _, hessian, weight = unpack(total_0, total_1, packing)
-    smoothing = CATEGORY_SMOOTHING * hessian / weight
+    words, keys, by_key = np.uint64(node.packing.n_words), scratch.keys, scratch.codes
+    smoothing = CATEGORY_SMOOTHING * node.hessian / node.weight
     n_used = 0
-    for code in range(histogram.size // words):
-        word_0 = histogram[words * code]
-        word_1 = histogram[words * code + 1] if words == 2 else 0
+    for code in range(np.uint64(histogram.size) // words):
+        word_0, word_1 = _word(histogram, words, code, _ZERO), _word(histogram, words, code, _ONE)
         if word_0 != 0 or word_1 != 0:
-            g, h, _ = unpack(word_0, word_1, packing)
+            g, h, _ = unpack(word_0, word_1, node.packing)
             keys[code] = g / (h + smoothing)
             by_key[n_used] = code
             n_used += 1
@@ -135,19 +189,7 @@ def _comes_before(code, other, keys):
 
 
 @inner
-def scan_categorical(  # noqa: PLR0913, PLR0917
-    histogram,
-    feature,
-    total_0,
-    total_1,
-    l2_regularization,
-    min_weight,
-    packing,
-    keys,
-    by_key,
-    split,
-    codes_left,
-):
+def scan_categorical(histogram, feature, node, scratch, split, codes_left):
     """Try every prefix of the categories sorted by gradient (Fisher 1958).
 
     Missing values are a category like the others. Arguments as for
@@ -155,47 +197,70 @@ def scan_categorical(  # noqa: PLR0913, PLR0917
 
     Parameters
     ----------
-    keys, by_key : ndarray of float64, ndarray of int64 of shape (>= n_codes,)
-        Scratch.
     codes_left : ndarray of uint64 of shape (4,)
         OUT, the set of codes that go left, if the split was replaced.
     """
-    words = packing.n_words
-    n_used = _sort_categories(histogram, total_0, total_1, packing, keys, by_key)
-    _, hessian, weight = unpack(total_0, total_1, packing)
-    l2 = l2_regularization + CATEGORY_SMOOTHING * hessian / weight
-    left_0, left_1, n_left = 0, 0, 0
+    words, by_key = np.uint64(node.packing.n_words), scratch.codes
+    n_used = _sort_categories(histogram, node, scratch)
+    left_0, left_1, n = np.int64(0), np.int64(0), _ZERO
     for position in range(n_used - 1):
-        code = by_key[position]
-        left_0 += histogram[words * code]
-        left_1 += histogram[words * code + 1] if words == 2 else 0
-        gain = split_gain(left_0, left_1, total_0, total_1, l2, min_weight, packing)
-        if gain > split["gain"]:
-            n_left = position + 1
-            _keep(split, gain, feature, 0, 0, left_0, left_1)
-    if n_left > 0:
-        missing_code = histogram.size // words - 1
-        missing_left, missing_known = _fill_set(by_key, n_left, n_used, missing_code, codes_left)
-        if not missing_known:  # unseen categories follow the heavier child
-            weight_left = unpack(split["left_0"], split["left_1"], packing)[2]
-            missing_left = 2.0 * weight_left >= weight
-        split["missing_left"] = missing_left
-        split["categorical"] = 1
+        code = np.uint64(by_key[position])
+        left_0 += _word(histogram, words, code, _ZERO)
+        left_1 += _word(histogram, words, code, _ONE)
+        scratch.left_0[n], scratch.left_1[n] = left_0, left_1
+        n += _ONE
+    l2 = node.l2_regularization + CATEGORY_SMOOTHING * node.hessian / node.weight
+    best = _best_of(n, node, l2, scratch, split["gain"])
+    if best >= 0:
+        _fill_set(by_key[: best + 1], codes_left)
+        missing_left = in_set(codes_left, np.int64(histogram.size) // node.packing.n_words - 1)
+        _keep(split, scratch.gains[best], feature, 0, missing_left, 1)
 
 
 @inner
-def _fill_set(by_key, n_left, n_used, missing_code, codes_left):
-    """Write the set of codes that go left, return where missing values go and if any occur."""
-    for word in range(codes_left.size):
-        codes_left[word] = 0
-    missing_left, missing_known = False, False
-    for position in range(n_used):
-        code, left = by_key[position], position < n_left
+def _fill_set(codes, words):
+    """Write bin codes as a set of 256 bits (4 uint64)."""
+    for word in range(words.size):
+        words[word] = 0
+    for code in codes:
+        words[code >> 6] |= np.uint64(1) << np.uint64(code & 63)
+
+
+@inner
+def complete_split(histogram, node, split, codes_left):
+    """Add up the left child of the split that was found, by all codes that go left.
+
+    Where the node has no missing values, those to come follow the heavier child.
+
+    Parameters
+    ----------
+    histogram : ndarray of int64 of shape (n_codes * n_words,)
+        Packed sums of the feature of the split.
+    node : Node
+    split : SPLIT record
+        INOUT.
+    codes_left : ndarray of uint64 of shape (4,)
+        The set of codes that go left if the split is categorical.
+    """
+    words = np.uint64(node.packing.n_words)
+    missing_code = np.uint64(histogram.size) // words - _ONE
+    left_0, left_1 = np.int64(0), np.int64(0)
+    for code in range(missing_code + _ONE):
         if code == missing_code:
-            missing_left, missing_known = left, True
+            left = split["missing_left"] > 0
+        elif split["categorical"]:
+            left = in_set(codes_left, np.int64(code))
+        else:
+            left = np.int64(code) <= split["bin"]
         if left:
-            codes_left[code >> 6] |= np.uint64(1) << np.uint64(code & 63)
-    return missing_left, missing_known
+            left_0 += _word(histogram, words, code, _ZERO)
+            left_1 += _word(histogram, words, code, _ONE)
+    split["left_0"], split["left_1"] = left_0, left_1
+    missing_0 = _word(histogram, words, missing_code, _ZERO)
+    missing_1 = _word(histogram, words, missing_code, _ONE)
+    if missing_0 == 0 and missing_1 == 0:
+        weight_left = unpack(left_0, left_1, node.packing)[2]
+        split["missing_left"] = 2.0 * weight_left >= node.weight
 
 
 @inner
