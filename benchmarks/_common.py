@@ -1,45 +1,119 @@
-"""What the benchmark scripts share: versions, paired timings, data."""
+"""What the benchmark scripts share: data, timings, results and their circumstances."""
 
+import json
+import os
 import platform
-import statistics
 import time
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+import joblib
 import numpy as np
 
-PACKAGES = ("rmtgb", "numpy", "numba", "scikit-learn", "lightgbm", "xgboost")
+import rmtgb
+
+PACKAGES = (
+    "numpy",
+    "numba",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "chimeraboost",
+)
+
+#: Load average above which something else is running.
+BUSY = 0.5
 
 
-def print_versions():
-    """Print what the figures below were measured with."""
-    found = [f"Python {platform.python_version()}"]
+def package_versions():
+    """Return the versions of Python, of rmtgb and of the packages that are installed."""
+    versions = {"Python": platform.python_version(), "rmtgb": rmtgb.__version__}
     for package in PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    print(", ".join(found))
+    return versions
 
 
-def seconds(function):
-    """Return how long one call takes."""
+def machine():
+    """Return the number of cores this process may use, and their name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"cores": joblib.cpu_count(), "cpu": names[0] if names else platform.processor()}
+
+
+def load_average():
+    """Return how many processes wanted a core in the last minute; None where it is not known."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def print_circumstances():
+    """Print what the figures below were measured with, and whether they can be trusted."""
+    print(", ".join(f"{name} {number}" for name, number in package_versions().items()))
+    print("{cores} cores, {cpu}".format_map(machine()))
+    if (load_average() or 0.0) > BUSY:
+        print(
+            f"In the last minute this machine was busy (load average {load_average():.1f}). If it "
+            "stays so, peers look slower than they are: threads of OpenMP spin while they wait."
+        )
+
+
+def save(path, settings, results):
+    """Write results for ``compare.py``.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: nothing is written.
+    settings : dict
+        What was asked for.
+    results : list of dict
+        Each with ``name`` and ``seconds``, and whatever else was measured.
+    """
+    if path is None:
+        return
+    content = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": package_versions(),
+        "machine": machine(),
+        "load_average": load_average(),
+        "settings": settings,
+        "results": results,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def seconds(function, n_calls=1):
+    """Return how long a call takes, the mean of some calls in a row."""
     start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    for _ in range(n_calls):
+        function()
+    return (time.perf_counter() - start) / n_calls
 
 
-def paired(ours, theirs, n_pairs):
-    """Time two functions in turn, after one uncounted call of each; return the pairs."""
-    ours()
-    theirs()
-    return [(seconds(ours), seconds(theirs)) for _ in range(n_pairs)]
+def timed_in_turn(functions, n_turns, n_calls=1):
+    """Time functions A B A B ...; return the times of each function, one per turn."""
+    turns = [[seconds(function, n_calls) for function in functions] for _ in range(n_turns)]
+    return list(zip(*turns, strict=True))
 
 
-def report(name, pairs, target):
-    """Print the medians of both and of the ratios, and the target of the ratio."""
-    mine, peer = (statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"{name}: rmtgb {mine:.3f} s, peer {peer:.3f} s, ratio {ratio:.2f} (target {target})")
+def duration(value):
+    """Return seconds as text in a unit that suits them."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if abs(value) * factor >= 1.0:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e6:.3g} µs"
+
+
+def print_row(texts, widths):
+    """Print a row of a table: the first column to the left, the others to the right."""
+    cells = [f"{text:>{width}}" for text, width in zip(texts, widths, strict=True)]
+    cells[0] = f"{cells[0].strip():<{len(cells[0])}}"
+    print("  ".join(cells), flush=True)
 
 
 def smooth_data(n_rows, n_features, seed=0):

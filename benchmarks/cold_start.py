@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from _common import print_versions
+from _common import print_circumstances
 
 PROGRAM = """
 import time
@@ -25,7 +25,7 @@ print(time.perf_counter() - start)
 
 def main():
     """Run the program twice with one cache."""
-    print_versions()
+    print_circumstances()
     with tempfile.TemporaryDirectory() as cache:
         for which in ("first fit ever", "first fit of a later process"):
             run = subprocess.run(

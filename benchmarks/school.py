@@ -12,7 +12,7 @@ import argparse
 import statistics
 
 import pandas as pd
-from _common import print_versions, seconds
+from _common import print_circumstances, seconds
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
@@ -26,7 +26,7 @@ def main():
     frame = pd.read_csv(parser.parse_args().file)
     target = frame.pop("target")
     X, X_test, y, y_test = train_test_split(frame, target, test_size=0.2, random_state=42)
-    print_versions()
+    print_circumstances()
     for rounds in ((50, 50, 20), (50, 50, 50)):
         model = RMTGBRegressor(
             task_feature="task", n_iter_shared=rounds[0], n_iter_partition=rounds[1],

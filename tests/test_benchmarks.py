@@ -1,0 +1,128 @@
+"""What counts as a slowdown between two runs of the benchmarks."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def load(name):
+    """Import a script; the benchmarks are no package."""
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+common, comparison = load("_common"), load("compare")
+
+
+def run_of(results, **groups):
+    """What a file holds; results as a dict of name to seconds, or to seconds and the peer's."""
+    lines = []
+    for name, times in results.items():
+        values = (name, *times) if isinstance(times, tuple) else (name, times)
+        lines.append(dict(zip(("name", "seconds", "peer_seconds"), values, strict=False)))
+    return {"versions": {}, "machine": {}, "settings": {}, "results": lines} | groups
+
+
+class TestSlowdown:
+    @pytest.mark.parametrize(
+        ("old", "new", "expected"),
+        [
+            (1.0, 1.2, True),
+            (1.0, 1.0, False),
+            (1.0, 0.5, False),
+            (1.0, 1.09, False),  # long enough to notice, within the noise
+            (0.010, 0.014, False),  # by 40 %, of which nobody notices anything
+            (0.010, 0.016, True),
+            (0.0, 0.004, False),
+            (0.0, 0.006, True),
+        ],
+    )
+    def test_takes_both_a_share_and_an_amount(self, old, new, expected):
+        assert comparison.is_slowdown(old, new) is expected
+
+    def test_a_limit_itself_is_no_slowdown(self):
+        assert not comparison.is_slowdown(1.0, 1.25, relative=0.25, absolute=0.0)
+        assert not comparison.is_slowdown(1.0, 1.25, relative=0.0, absolute=0.25)
+        assert comparison.is_slowdown(1.0, 1.25, relative=0.24, absolute=0.24)
+
+
+class TestCompare:
+    def test_names_what_is_slower(self):
+        old = run_of({"fit": 1.0, "predict": 0.001, "warm": 2.0})
+        new = run_of({"fit": 1.3, "predict": 0.003, "warm": 1.0})
+        lines, slower = comparison.compare(old, new)
+        assert slower == ["fit"]
+        assert [line.endswith("SLOWER") for line in lines] == [True, False, False]
+        assert lines[0] == "fit: 1 s -> 1.3 s (+30.0%)  SLOWER"
+
+    def test_limits_can_be_given(self):
+        old, new = run_of({"fit": 1.0}), run_of({"fit": 1.3})
+        assert comparison.compare(old, new, relative=0.5)[1] == []
+        assert comparison.compare(old, new, absolute=0.5)[1] == []
+        assert comparison.compare(old, new, relative=0.0, absolute=0.0)[1] == ["fit"]
+
+    def test_what_only_one_run_measured_is_listed_and_not_slower(self):
+        lines, slower = comparison.compare(run_of({"a": 1.0}), run_of({"b": 9.0}))
+        assert slower == []
+        assert lines == ["a: only in the old file", "b: only in the new file"]
+
+    def test_the_peer_is_shown_and_never_slower(self):
+        old, new = run_of({"fit": (1.0, 2.0)}), run_of({"fit": (1.0, 3.0)})
+        lines, slower = comparison.compare(old, new)
+        assert slower == []
+        assert lines == ["fit: 1 s -> 1 s (+0.0%); peer 2 s -> 3 s (+50.0%)"]
+
+    def test_a_peer_of_one_run_alone_is_left_out(self):
+        lines, _ = comparison.compare(run_of({"fit": (1.0, 2.0)}), run_of({"fit": 1.0}))
+        assert lines == ["fit: 1 s -> 1 s (+0.0%)"]
+
+
+def test_other_circumstances_are_named():
+    old = run_of({}, versions={"numba": "1", "numpy": "2"}, machine={"cpu": "x", "cores": 2})
+    new = run_of({}, versions={"numba": "3", "xgboost": "4"}, machine={"cpu": "x", "cores": 8})
+    assert comparison.circumstances(old, old) == []
+    assert comparison.circumstances(old, new) == [
+        "versions: numba 1 -> 3",
+        "versions: numpy 2 -> None",
+        "versions: xgboost None -> 4",
+        "machine: cores 2 -> 8",
+    ]
+
+
+def test_the_command_reads_saved_results_and_fails_at_a_slowdown(tmp_path, capsys):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    common.save(old, {"rows": 10}, [{"name": "fit", "seconds": 1.0}])
+    common.save(new, {"rows": 20}, [{"name": "fit", "seconds": 1.2}])
+    assert comparison.main([str(old), str(new)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "settings: rows 10 -> 20",
+        "fit: 1 s -> 1.2 s (+20.0%)  SLOWER",
+        "1 of 1 are slower",
+    ]
+    assert comparison.main([str(old), str(new), "--relative", "0.3"]) == 0
+    assert comparison.main([str(old), str(new), "--absolute", "0.3"]) == 0
+    assert comparison.main([str(new), str(old)]) == 0
+
+
+def test_without_a_file_nothing_is_saved():
+    common.save(None, {}, [])
+
+
+def test_functions_are_timed_in_turn():
+    calls = []
+    times = common.timed_in_turn([lambda: calls.append("A"), lambda: calls.append("B")], 3)
+    assert "".join(calls) == "ABABAB"
+    assert [len(t) for t in times] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12.34, "12.3 s"), (0.01234, "12.3 ms"), (-0.5, "-500 ms"), (4e-6, "4 µs"), (0.0, "0 µs")],
+)
+def test_durations_have_a_unit_that_suits_them(value, text):
+    assert common.duration(value) == text
