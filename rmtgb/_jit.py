@@ -6,12 +6,18 @@ keeps compilation short, needs no threading layer (none of which is safe for eve
 caller) and changes no global thread count.
 """
 
+import contextlib
 import gc
 import os
 import sys
 
 from numba import config, njit
 from numba.core import event
+
+try:
+    from rmtgb import _cache
+except (ImportError, AttributeError):  # a version of Numba that is built otherwise
+    _cache = None  # type: ignore[assignment]
 
 #: Set to 0 to compile without a word on stderr.
 NOTICE_VARIABLE = "RMTGB_COMPILE_NOTICE"
@@ -35,10 +41,15 @@ def kernel(function):
     callable
         The compiled function, cached on disk where the disk can be written.
     """
-    try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # numba finds no folder it may write its cache to
-        return njit(**_OPTIONS)(function)
+    compiled = njit(**_OPTIONS)(function)
+    if config.DISABLE_JIT:
+        return compiled
+    if _cache and function.__module__.startswith("rmtgb."):
+        compiled._cache = _cache.KernelCache(function)
+    else:
+        with contextlib.suppress(RuntimeError):  # numba finds no folder it may write to
+            compiled.enable_caching()
+    return compiled
 
 
 def inner(function):
@@ -113,11 +124,20 @@ class _WhileCompiling(event.Listener):
     def _tell(self):
         if not self._silent:
             self._silent = True
-            print(
-                "rmtgb: compiling kernels for this machine; later processes find them in "
-                f"Numba's cache ({NOTICE_VARIABLE}=0 hides this line)",
-                file=sys.stderr,
-            )
+            line = f"rmtgb: compiling kernels for this machine; {_where_they_are_kept()}"
+            print(f"{line} ({NOTICE_VARIABLE}=0 hides this line)", file=sys.stderr)
+
+
+def _where_they_are_kept():
+    if not _cache:
+        return "later processes find them in Numba's cache"
+    _, folder, problems = _cache.places()
+    if folder:
+        return f"later processes find them in {folder}"
+    return (
+        "later processes compile again, for no folder can be written: "
+        f"{', '.join(problems)}; set NUMBA_CACHE_DIR"
+    )
 
 
 event.register("numba:compile", _WhileCompiling())
