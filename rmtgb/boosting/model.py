@@ -11,7 +11,6 @@ from rmtgb.boosting.stage_3_task_specific import TaskEnsembles
 from rmtgb.boosting.state import FormerPredictions
 from rmtgb.tasks.baseline import Baseline
 from rmtgb.tree.ensemble import Ensemble
-from rmtgb.tree.kernels.traversal import add_task_trees
 
 #: Rows that are predicted at a time: their values stay in the second-level cache.
 BLOCK_ROWS = 4096
@@ -83,8 +82,13 @@ class ThreeStageModel:
         weight = np.append(self.outlier_weights, self.unseen_weight)
         baseline = np.vstack([self.baseline.tasks, self.baseline.population])
 
+        # rows of a task together go through its trees together
+        order = np.argsort(task_codes, kind="stable") if self.task_specific.starts[-1] else None
+
         def predict_block(start):
             block = slice(start, start + BLOCK_ROWS)
+            if order is not None:
+                block = order[block]
             values = np.ascontiguousarray(X[block], dtype=np.float64)
             codes = task_codes[block]
             out = np.zeros((len(PARTS), self.n_outputs, codes.size))
@@ -176,9 +180,7 @@ class ThreeStageModel:
         if stop_round is not None:
             stop = np.minimum(stop, starts[:-1] + stop_round * n_outputs)
         first = np.minimum(starts[:-1] + first_round * n_outputs, stop)
-        add_task_trees(
-            X, task_codes, *self.task_specific.trees.arrays, first, stop, n_outputs, prediction
-        )
+        self.task_specific.trees.add_ranges_to(prediction, X, task_codes, first, stop)
 
     def gains(self, n_features):
         """Return the gain of each feature by ensemble: shape (4, n_features)."""

@@ -29,6 +29,16 @@ TREE_NODE = np.dtype(
     align=True,
 )
 
+#: A node as prediction needs it: a third of the memory, for it is memory that is waited for.
+STEP = np.dtype(
+    [
+        ("threshold", np.float64),  # rows with x <= threshold take the left child
+        ("feature", np.uint32),  # the highest bit: missing values go right
+        ("child", np.uint32),  # position of the left child in its tree; a leaf's is its own
+    ],
+    align=True,
+)
+
 #: The best split found for a leaf. ``left_0`` and ``left_1`` are the packed sums of
 #: the left child: exact integers, so that the right child is the difference.
 SPLIT = np.dtype(

@@ -1,11 +1,12 @@
 """Fitted trees, stored one after another."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
-from rmtgb.tree.kernels.traversal import add_trees
+from rmtgb.tree.dtypes import SET_WORDS, STEP, TREE_NODE
+from rmtgb.tree.kernels.traversal import ABREAST, add_task_trees, add_trees, fill_steps
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,22 @@ class Ensemble:
         """Number of rounds."""
         return self.n_trees // self.n_outputs
 
-    @property
+    @cached_property
     def arrays(self):
-        """The arrays in the order in which kernels take them."""
-        return self.nodes, self.category_sets, self.tree_starts, self.set_starts
+        """The arrays in the order in which kernels take them, with steps and depths."""
+        steps, depths = np.empty(self.nodes.size, STEP), np.empty(self.n_trees, np.int64)
+        fill_steps(self.nodes, self.tree_starts, steps, depths)
+        return (
+            self.nodes,
+            self.category_sets,
+            self.tree_starts,
+            self.set_starts,
+            steps,
+            depths,
+        )
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "arrays"}
 
     def add_to(self, prediction, X, first_round=0, stop_round=None):
         """Add the prediction of a range of rounds.
@@ -98,7 +111,25 @@ class Ensemble:
         stop_round = self.n_rounds if stop_round is None else min(stop_round, self.n_rounds)
         first, stop = first_round * self.n_outputs, stop_round * self.n_outputs
         if first < stop:
-            add_trees(X, *self.arrays, first, stop, self.n_outputs, prediction)
+            add_trees(X, self.arrays, first, stop, self.n_outputs, _scratch(), prediction)
+
+    def add_ranges_to(self, prediction, X, range_of_row, first, stop):
+        """Add the prediction of a range of trees to each row.
+
+        Parameters
+        ----------
+        prediction : ndarray of float64 of shape (n_outputs, n_rows)
+            Added to.
+        X : ndarray of float64 of shape (n_rows, n_features), C order
+            Values.
+        range_of_row : ndarray of int64 of shape (n_rows,)
+            Which range, -1 for none. Fastest where rows of a range are together.
+        first, stop : ndarray of int64
+            The ranges; each begins with a tree of output 0.
+        """
+        add_task_trees(
+            X, range_of_row, self.arrays, first, stop, self.n_outputs, _scratch(), prediction
+        )
 
     def take(self, trees):
         """Return an ensemble of some trees, given by an int array in the order wanted."""
@@ -114,6 +145,10 @@ class Ensemble:
             weights=self.nodes["gain"][inner].astype(np.float64),
             minlength=n_features,
         )
+
+
+def _scratch():
+    return np.empty(int(ABREAST), np.uint64)
 
 
 def _gather(values, starts, sizes):

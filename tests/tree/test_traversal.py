@@ -11,7 +11,6 @@ from rmtgb.boosting.stage_3_task_specific import TaskStage
 from rmtgb.boosting.state import BoostState, StageSettings
 from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
-from rmtgb.tree.kernels.traversal import add_task_trees
 from tests.oracles import tree as oracle
 from tests.tree.cases import draw, grow, settings
 
@@ -54,11 +53,17 @@ class TestOneTree:
         assert predict(tree, np.array([row])) == value
         assert tree.nodes["value"][oracle.find_leaf(row, tree.nodes, tree.category_sets)] == value
 
-    @given(seed=seeds, missing=st.sampled_from([0.0, 0.2]))
-    def test_new_rows_against_the_naive_way_down(self, seed, missing):
-        problem = draw(seed, missing=missing, n_categories=(4, 70))
+    @given(
+        seed=seeds,
+        missing=st.sampled_from([0.0, 0.2]),
+        n_categories=st.sampled_from([(), (4, 70)]),
+        n_new=st.integers(1, 50),  # not only multiples of the rows that go abreast
+    )
+    def test_new_rows_against_the_naive_way_down(self, seed, missing, n_categories, n_new):
+        problem = draw(seed, missing=missing, n_categories=n_categories)
         ensemble = grow(problem, max_leaf_nodes=12).ensemble
-        new = draw(seed + 1, n=50, missing=0.3, n_categories=(4, 70)).X
+        new = draw(seed + 1, n=n_new, missing=0.3, n_categories=n_categories).X
+        new[0, 0] = np.inf
         expected = [
             ensemble.nodes["value"][oracle.find_leaf(row, ensemble.nodes, ensemble.category_sets)]
             for row in new
@@ -96,9 +101,7 @@ class TestTrainingRows:
             state = BoostState(problem.training_set(), team)
             ensembles = TaskStage(state, stages, np.random.default_rng(0)).ensembles()
         starts, raw = ensembles.starts, np.zeros((1, 300))
-        add_task_trees(
-            problem.X, problem.task_codes, *ensembles.trees.arrays, starts[:-1], starts[1:], 1, raw
-        )
+        ensembles.trees.add_ranges_to(raw, problem.X, problem.task_codes, starts[:-1], starts[1:])
         np.testing.assert_array_equal(raw, state.raw)
 
 
