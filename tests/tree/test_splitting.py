@@ -36,6 +36,12 @@ def scan_categorical(histogram, node, scratch, splits, codes_left):
         splitting.complete_split(histogram, node, splits[0], codes_left)
 
 
+@kernel
+def make_node(gradient, hessian, weight, l2, min_weight, packing):
+    """Call the kernel of the same name."""
+    return splitting.make_node(gradient, hessian, weight, l2, min_weight, packing)
+
+
 def make_scratch():
     """Scratch with nonsense in it."""
     dtypes = (np.int64, np.int64, np.uint8, np.float32, np.float64)
@@ -54,9 +60,8 @@ class Scan:
         histogram = oracle.histograms(rows.codes, slice(None), payload, n_codes).reshape(-1)
         splits, words = np.zeros(1, SPLIT), np.full(4, 2**64 - 1, dtype=np.uint64)
         splits["gain"], splits["feature"] = floor, -1
-        node = splitting.Node(
-            rows.g.sum(), rows.h.sum(), rows.w.sum(), limits.l2, limits.min_weight, packing
-        )
+        sums = rows.g.sum(), rows.h.sum(), rows.w.sum()
+        node = make_node(*sums, limits.l2, limits.min_weight, packing)
         if categorical:
             scan_categorical(histogram, node, make_scratch(), splits, words)
         else:
@@ -191,7 +196,7 @@ class TestCategorical:
         rows, limits = draw(seed, 8, missing, equal=True, hessian=False), oracle.Limits(l2=l2)
         scan = Scan(rows, 8, limits, categorical=True, n_words=1)
         best = oracle.best_subset_score(rows, 0, limits)
-        assert scan.split["gain"] == pytest.approx(best, rel=ROUNDING)
+        assert max(scan.split["gain"], 0.0) == pytest.approx(max(best, 0.0), rel=ROUNDING)
 
     @pytest.mark.parametrize("n_used", [20, 100, 255, 256])
     def test_many_categories(self, n_used):

@@ -15,9 +15,9 @@ from rmtgb.tree.kernels.packing import packing_of, unpack
 from rmtgb.tree.kernels.partition import collect_share, divide_share, gather_share
 from rmtgb.tree.kernels.random import mix, uniform
 from rmtgb.tree.kernels.splitting import (
-    Node,
     Scratch,
     complete_split,
+    make_node,
     scan_categorical,
     scan_numerical,
     score,
@@ -341,17 +341,11 @@ def _smallest_gain(job, leaf):
 
 @inner
 def _node_of(job, leaf):
-    """Return a leaf as scans need it, in scalars that stay in registers."""
+    """Return a leaf as scans need it."""
     packing = packing_of(job)
     gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], packing)
-    return Node(
-        gradient,
-        hessian,
-        weight,
-        job["l2_regularization"],
-        _min_weight(job),
-        packing,
-    )
+    l2, min_weight = job["l2_regularization"], _min_weight(job)
+    return make_node(gradient, hessian, weight, l2, min_weight, packing)
 
 
 @inner

@@ -26,11 +26,12 @@ _ZERO, _ONE = np.uint64(0), np.uint64(1)  # positions: signed ones are tested fo
 
 
 class Node(NamedTuple):
-    """A node that is to be split: what its children add up to and must satisfy.
+    """A node that is to be split, in scalars that stay in registers; see ``make_node``.
 
-    ``gradient``, ``hessian``, ``weight`` are its sums; ``l2_regularization`` is added to
-    hessians, ``min_weight`` is the smallest weight of a child, and ``packing`` tells how sums
-    are packed.
+    ``gradient``, ``hessian``, ``weight`` are its sums, ``l2_regularization`` is added to the
+    hessian of a child; ``min_weight`` is a child's smallest weight, ``min_hessian`` is below its
+    smallest hessian; ``packing`` tells how sums are packed. The last three are parts of the
+    gain that are the same for all splits.
     """
 
     gradient: float
@@ -38,7 +39,11 @@ class Node(NamedTuple):
     weight: float
     l2_regularization: float
     min_weight: float
+    min_hessian: float
     packing: Packing
+    per_hessian: float
+    scale: float
+    constant: float
 
 
 class Scratch(NamedTuple):
@@ -63,49 +68,68 @@ def score(gradient, hessian, l2_regularization):
 
 
 @inner
-def _fill_gains(n, node, l2_regularization, scratch):
-    """Compute what each of n splits saves, or -1 if a child is too small.
+def make_node(gradient, hessian, weight, l2_regularization, min_weight, packing):
+    """Return a Node of these sums and limits.
 
-    The gain is score(left) + score(right) - score(parent), in one division instead of two
-    and without a branch, so that LLVM makes it a loop of vectors. It is rounded to single
-    precision, so that splits of equal worth compare equal whatever the order or the unit
-    of the sums, and the first of them is taken.
+    A split's gain is score(left) + score(right) - score(parent). With a and b the regularised
+    hessians of the children, u = a / (a + b), and G the gradient of the node, it equals
+    (g_left - u G)^2 / (u (1 - u) (a + b)) minus a constant of the node, which loses no digits
+    in a difference of large scores.
+    """
+    both = hessian + 2.0 * l2_regularization
+    constant = score(gradient, hessian, l2_regularization) - score(gradient, both, 0.0)
+    return Node(
+        gradient,
+        hessian,
+        weight,
+        l2_regularization,
+        min_weight,
+        MIN_HESSIAN * hessian / weight,
+        packing,
+        1.0 / both,
+        1.0 / np.sqrt(both),
+        constant,
+    )
+
+
+@inner
+def _fill_gains(n, node, least, scratch):
+    """Compute what each of n splits saves, and count those that save more than ``least``.
+
+    Gains are rounded to single precision: splits of equal worth compare equal, whatever the
+    order or the unit of the sums, and the first of them is taken. There is no branch, and no
+    rest that is worked on one by one: a loop of vectors.
     """
     left_0, left_1, gains = scratch.left_0, scratch.left_1, scratch.gains
-    g, h, w, min_weight = node.gradient, node.hessian, node.weight, node.min_weight
-    floor, parent = MIN_HESSIAN * h / w, score(g, h, l2_regularization)
-    for i in range(n):
+    g, h, w, min_weight, floor = (
+        node.gradient,
+        node.hessian,
+        node.weight,
+        node.min_weight,
+        node.min_hessian,
+    )
+    n_better = 0
+    for i in range((n + VECTOR - _ONE) // VECTOR * VECTOR):
         g_left, h_left, w_left = unpack(left_0[i], left_1[i], node.packing)
-        g_right, h_right, w_right = g - g_left, h - h_left, w - w_left
-        a, b = h_left + l2_regularization, h_right + l2_regularization
-        gain = (g_left * g_left * b + g_right * g_right * a) / (a * b) - parent
-        enough = (w_left >= min_weight) & (w_right >= min_weight)
-        fits = enough & (h_left > floor) & (h_right > floor)
-        gains[i] = np.float32(gain if fits else -1.0)
+        u = (h_left + node.l2_regularization) * node.per_hessian
+        difference = (g_left - u * g) * node.scale
+        gain = np.float32(difference * difference / (u * (1.0 - u)) - node.constant)
+        enough = (w_left >= min_weight) & (w - w_left >= min_weight)
+        fits = enough & (h_left > floor) & (h - h_left > floor) & (i < n)
+        gains[i] = gain if fits else np.float32(-1.0)
+        n_better += fits & (gain > least)
+    return n_better
 
 
 @inner
-def _first_best(n, gains, least):
-    """Return the first position of the largest gain above a least one, or -1."""
-    n_better = 0  # counting is a loop of vectors too, and mostly the answer is none
-    for i in range(n):
-        n_better += gains[i] > least
-    best = -1
-    if n_better > 0:
+def _best_of(n, node, scratch, least):
+    """Return which of n splits saves most, and more than a least gain: the first; else -1."""
+    best, least = -1, np.float32(least)
+    if _fill_gains(n, node, least, scratch) > 0:
         for i in range(n):
-            if gains[i] > least:
-                best, least = np.int64(i), np.float64(gains[i])
+            if scratch.gains[i] > least:
+                best, least = np.int64(i), scratch.gains[i]
     return best
-
-
-@inner
-def _best_of(n, node, l2_regularization, scratch, least):
-    """Return which of n splits saves most, and more than a least gain, or -1."""
-    full = (n + VECTOR - _ONE) // VECTOR * VECTOR  # no rest that is worked on one by one
-    for i in range(n, full):
-        scratch.left_0[i], scratch.left_1[i] = 0, 0  # too small a child
-    _fill_gains(full, node, l2_regularization, scratch)
-    return _first_best(full, scratch.gains, least)
 
 
 @inner
@@ -153,7 +177,7 @@ def scan_numerical(histogram, feature, n_bins, node, scratch, split):
             left_1 += word_1
             lefts_0[n], lefts_1[n], codes[n] = left_0, left_1, b
             n += np.uint64((word_0 | word_1) != 0)  # what an empty bin wrote is written over
-        best = _best_of(n, node, node.l2_regularization, scratch, split["gain"])
+        best = _best_of(n, node, scratch, split["gain"])
         if best >= 0:
             _keep(split, scratch.gains[best], feature, scratch.codes[best], missing_left, 0)
 
@@ -209,8 +233,15 @@ def scan_categorical(histogram, feature, node, scratch, split, codes_left):
         left_1 += _word(histogram, words, code, _ONE)
         scratch.left_0[n], scratch.left_1[n] = left_0, left_1
         n += _ONE
-    l2 = node.l2_regularization + CATEGORY_SMOOTHING * node.hessian / node.weight
-    best = _best_of(n, node, l2, scratch, split["gain"])
+    smoothed = make_node(
+        node.gradient,
+        node.hessian,
+        node.weight,
+        node.l2_regularization + CATEGORY_SMOOTHING * node.hessian / node.weight,
+        node.min_weight,
+        node.packing,
+    )
+    best = _best_of(n, smoothed, scratch, split["gain"])
     if best >= 0:
         _fill_set(by_key[: best + 1], codes_left)
         missing_left = in_set(codes_left, np.int64(histogram.size) // node.packing.n_words - 1)
