@@ -43,7 +43,7 @@ def build(member, n_members, row_codes, order, payload, n_words, out):
         0,
         row_codes.shape[1],
         order[first:stop],
-        payload[n_words * first : n_words * stop],
+        payload,
         n_words,
         out[member],
     )
@@ -54,15 +54,15 @@ def kernel_alone(options, n_words, n_threads):
     rng = np.random.default_rng(0)
     shape = (options.rows, options.features)
     row_codes = rng.integers(0, N_CODES, shape, dtype=np.uint8)
+    payload = rng.integers(-1000, 1000, options.rows * n_words)
     out = np.zeros((n_threads, options.features, N_CODES * n_words), np.int64)
     half = np.sort(rng.choice(options.rows, options.rows // 2, replace=False))
     with Team(n_threads) as team:
         for name, rows in (("all rows", np.arange(options.rows)), ("half of the rows", half)):
-            payload = rng.integers(-1000, 1000, rows.size * n_words)
             order = rows.astype(np.uint32)
             run = partial(team.run, build, row_codes, order, payload, n_words, out)
             run()
-            assert out[:, 0, ::n_words].sum() == payload[::n_words].sum()
+            assert out[:, 0, ::n_words].sum() == payload[n_words * rows].sum()
             times = [seconds(run) for _ in range(options.runs)]
             yield name, statistics.median(times), rows.size * options.features
 

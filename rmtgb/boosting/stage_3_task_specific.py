@@ -42,6 +42,8 @@ class TaskEnsembles:
 
     def followed_by(self, other):
         """Return ensembles of each task's trees here, and then its trees there."""
+        if self.trees.n_trees == 0:
+            return other
         tasks = np.concatenate(
             [np.repeat(np.arange(e.starts.size - 1), np.diff(e.starts)) for e in (self, other)]
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from rmtgb._team import Team
 from rmtgb.tree.dtypes import CODE, BinnedFeatures
-from rmtgb.tree.kernels.binning import bin_rows
+from rmtgb.tree.kernels.binning import GROUP, bin_rows
 
 #: Rows from which thresholds are computed; more would move no quantile noticeably.
 SAMPLE_ROWS = 200_000
@@ -142,15 +142,14 @@ class BinMapper:
 
         def bin_block(start):
             block = slice(start, start + BLOCK_ROWS)
-            values = np.empty((min(BLOCK_ROWS, X.shape[0] - start), X.shape[1]))
-            values[:] = X[block]
             bin_rows(
-                values,
+                np.ascontiguousarray(X[block].T, dtype=np.float64),
                 positions[block],
                 self.thresholds,
                 self.n_bins,
                 self.categorical,
                 self.missing_code,
+                np.empty(GROUP, np.uint64),
                 binned.row_codes,
                 binned.column_codes,
             )

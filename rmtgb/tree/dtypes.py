@@ -118,7 +118,6 @@ JOB_ARRAYS = {
     "order": (ROW, ("n_rows",)),
     "buffer": (ROW, ("n_rows",)),
     "payload": (np.int64, ("n_payload",)),  # n_words for each row
-    "node_payload": (np.int64, ("n_payload",)),  # the same in the order of a leaf's rows
     "histograms": (np.int64, ("n_histograms", "n_features", "row_words")),
     "leaves": (LEAF, ("n_leaves",)),
     "splits": (SPLIT, ("n_leaves",)),

@@ -11,15 +11,20 @@ N_ROWS, N_CODES = 200, 33
 
 
 def build(codes, rows, payload, spare=0, first=0, stop=None, fill=-7):
-    """Histograms as (n_features, words of a row), the words not meant for us filled before."""
+    """Histograms as (n_features, words of a row), the words not meant for us filled before.
+
+    ``payload`` is that of ``rows``; rows that are not summed get nonsense.
+    """
     n_features, n_words = codes.shape[1], payload.shape[1]
+    of_all_rows = np.full((codes.shape[0], n_words), 2**40)
+    of_all_rows[rows] = payload
     out = np.full((n_features, N_CODES * n_words + spare), fill, dtype=np.int64)
     build_histograms(
         codes.astype(np.uint8),
         first,
         n_features if stop is None else stop,
         rows.astype(np.uint32),
-        payload.reshape(-1),
+        of_all_rows.reshape(-1),
         n_words,
         out,
     )

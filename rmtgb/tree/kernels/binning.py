@@ -4,25 +4,8 @@ import numpy as np
 
 from rmtgb._jit import inner, kernel
 
-
-@inner
-def find_bin(value, thresholds, first_step):
-    """Return the number of thresholds below a value: a search without branches.
-
-    Parameters
-    ----------
-    value : float
-        Not NaN.
-    thresholds : ndarray of float64 of shape (>= 2 * first_step - 1,)
-        In ascending order, filled up with infinity.
-    first_step : uint64
-        A power of two, more than half the number of thresholds; 0 if there are none.
-    """
-    low, step = np.uint64(0), first_step
-    while step > 0:
-        low += np.uint64(thresholds[low + step - np.uint64(1)] < value) * step
-        step >>= np.uint64(1)
-    return low
+#: Values whose bins are searched side by side, in vectors where the processor has them.
+GROUP = 64
 
 
 @inner
@@ -35,28 +18,59 @@ def first_step(n_thresholds):
     return step
 
 
+@inner
+def _find_bins(values, thresholds, step, bins):
+    """Count the thresholds below each value, by a search without branches.
+
+    Parameters
+    ----------
+    values : ndarray of float64 of shape (n,)
+        The result for NaN is 0.
+    thresholds : ndarray of float64 of shape (>= 2 * step - 1,)
+        In ascending order, filled up with infinity.
+    step : uint64
+        A power of two, more than half the number of thresholds; 0 if there are none.
+    bins : ndarray of uint64 of shape (>= n,)
+        OUT.
+    """
+    for k in range(np.uint64(values.size)):
+        bins[k] = 0
+    while step > 0:
+        for k in range(np.uint64(values.size)):
+            above = np.uint64(thresholds[bins[k] + step - np.uint64(1)] < values[k])
+            bins[k] += above * step
+        step >>= np.uint64(1)
+
+
 @kernel
-def bin_rows(X, positions, thresholds, n_bins, categorical, missing_code, row_codes, column_codes):
+def bin_rows(
+    X, positions, thresholds, n_bins, categorical, missing_code, bins, row_codes, column_codes
+):
     """Write the bin codes of a block of rows.
 
     Parameters
     ----------
-    X : ndarray of float64 of shape (m, n_features), C order
+    X : ndarray of float64 of shape (n_features, m), C order
         Values; categories are numbered 0, 1, ...; NaN is missing.
     positions : ndarray of int64 of shape (m,)
         Where each row goes.
     thresholds, n_bins, categorical, missing_code
         As in :class:`~rmtgb.tree.dtypes.BinnedFeatures`.
+    bins : ndarray of uint64 of shape (GROUP,)
+        Scratch.
     row_codes, column_codes : ndarray of uint8
         OUT, shapes (n_rows, n_features) and (n_features, n_rows).
     """
-    for feature in range(X.shape[1]):
+    for feature in range(X.shape[0]):
         edges, step = thresholds[feature], first_step(n_bins[feature] - 1)
         column, is_category = column_codes[feature], categorical[feature]
-        for i in range(X.shape[0]):
-            value = X[i, feature]
-            code = np.uint64(value) if is_category else find_bin(value, edges, step)
-            if np.isnan(value):
+        for start in range(0, X.shape[1], GROUP):
+            values = X[feature, start : start + GROUP]
+            if not is_category:
+                _find_bins(values, edges, step, bins)
+            for k in range(values.size):
                 code = np.uint64(missing_code)
-            column[positions[i]] = code
-            row_codes[positions[i], feature] = code
+                if not np.isnan(values[k]):
+                    code = np.uint64(values[k]) if is_category else bins[k]
+                column[positions[start + k]] = code
+                row_codes[positions[start + k], feature] = code

@@ -12,7 +12,7 @@ from rmtgb.tree.dtypes import SET_WORDS
 from rmtgb.tree.kernels.histograms import TILE, build_histograms
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import packing_of, unpack
-from rmtgb.tree.kernels.partition import collect_share, divide_share, gather_share
+from rmtgb.tree.kernels.partition import collect_share, divide_share
 from rmtgb.tree.kernels.random import mix, uniform
 from rmtgb.tree.kernels.splitting import (
     Scratch,
@@ -242,8 +242,6 @@ def _shares_rows(job, leaf):
 @part
 def _build_share(job, leaf, child):
     """Sum a member's share of the histograms of a leaf."""
-    gather_share(job, leaf)
-    wait(job)
     first, last = 0, job["n_features"]
     start, stop = leaf["start"], leaf["stop"]
     slot, n_words = _slot(job, leaf, child), job["n_words"]
@@ -258,7 +256,7 @@ def _build_share(job, leaf, child):
         first,
         last,
         array_of(job, "order")[start:stop],
-        array_of(job, "node_payload")[n_words * start : n_words * stop],
+        array_of(job, "payload"),
         n_words,
         array_of(job, "histograms")[slot],
     )

@@ -80,9 +80,11 @@ def _add_one_word(codes, n_features, first, stop, order, payload, histograms, ro
     quads = first + (stop - first) // _FOUR * _FOUR
     last = order.size - 1
     for i in range(order.size):
-        _prefetch(codes, np.int64(order[min(i + PREFETCH_ROWS, last)] * n_features + first))
-        base = np.uint64(order[i]) * n_features
-        word = payload[i]
+        ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
+        _prefetch(codes, np.int64(ahead * n_features + first))
+        _prefetch(payload, np.int64(ahead))
+        row = np.uint64(order[i])
+        base, word = row * n_features, payload[row]
         h = np.uint64(0)
         for f in range(base + first, base + quads, _FOUR):
             histograms[h + np.uint64(codes[f])] += word
@@ -103,20 +105,23 @@ def _add_two_words(codes, n_features, first, stop, order, payload, histograms, r
     quads = first + (stop - first) // _FOUR * _FOUR
     last = order.size - 1
     for i in range(order.size):
-        _prefetch(codes, np.int64(order[min(i + PREFETCH_ROWS, last)] * n_features + first))
-        base = np.uint64(order[i]) * n_features
+        ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
+        _prefetch(codes, np.int64(ahead * n_features + first))
+        _prefetch(payload, np.int64(ahead * _TWO))
+        row = np.int64(order[i])
+        base = np.uint64(row) * n_features
         h = np.uint64(0)
         for f in range(base + first, base + quads, _FOUR):
-            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, i)
+            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, row)
             h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _ONE]) * _TWO, payload, i)
+            _add_pair(histograms, h + np.uint64(codes[f + _ONE]) * _TWO, payload, row)
             h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _TWO]) * _TWO, payload, i)
+            _add_pair(histograms, h + np.uint64(codes[f + _TWO]) * _TWO, payload, row)
             h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _THREE]) * _TWO, payload, i)
+            _add_pair(histograms, h + np.uint64(codes[f + _THREE]) * _TWO, payload, row)
             h += row_words
         for f in range(base + quads, base + stop):
-            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, i)
+            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, row)
             h += row_words
 
 
@@ -133,8 +138,8 @@ def build_histograms(row_codes, first, stop, order, payload, n_words, histograms
         The features, ``range(first, stop)``.
     order : ndarray of uint32 of shape (m,)
         The rows.
-    payload : ndarray of int64 of shape (m * n_words,)
-        Packed gradient, hessian and weight of these rows, in the same order.
+    payload : ndarray of int64 of shape (n_rows * n_words,)
+        Packed gradient, hessian and weight of each row.
     n_words : int
         Words per row, 1 or 2.
     histograms : ndarray of int64 of shape (n_features, >= n_codes * n_words)

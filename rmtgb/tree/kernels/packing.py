@@ -64,9 +64,9 @@ def _are_copies(job):
 
 
 @inner
-def _copies(job, weight):
-    """Return how many equal rows a row is packed as."""
-    return max(weight, 1.0) if _are_copies(job) else 1.0
+def _per_copy(value, weight, are_copies):
+    """Return a row's share of a sum, if a row of weight k is packed as k equal rows."""
+    return value / weight if are_copies and weight > 1.0 else value
 
 
 @inner
@@ -76,11 +76,14 @@ def _measure_share(job, output, coefficient):
     task_codes, weight = array_of(job, "task_codes"), array_of(job, "weight")
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     largest_gradient, largest_hessian = 0.0, 0.0
+    n_words, are_copies = job["n_words"], _are_copies(job)
     for i in range(start, stop):
         c = coefficient[task_codes[i]]
-        copies = _copies(job, weight[i])
-        largest_gradient = max(largest_gradient, abs(c * gradient[i] / copies))
-        largest_hessian = max(largest_hessian, c * c * hessian[i] / copies)
+        g = _per_copy(c * gradient[i], weight[i], are_copies)
+        largest_gradient = max(largest_gradient, abs(g))
+        if n_words == 2:
+            h = _per_copy(c * c * hessian[i], weight[i], are_copies)
+            largest_hessian = max(largest_hessian, h)
     extents = array_of(job, "extents")
     extents[job["member"], 0] = largest_gradient
     extents[job["member"], 1] = largest_hessian
@@ -137,15 +140,18 @@ def pack_rows(job, output, coefficient):
     )
     gradient_scale, hessian_scale = 1.0 / job["gradient_unit"], 1.0 / job["hessian_unit"]
     weight_scale, shift, seed = job["weight_scale"], job["shift"], job["seed"]
-    n_words, subsample = job["n_words"], job["subsample"]
+    n_words, subsample, are_copies = job["n_words"], job["subsample"], _are_copies(job)
     start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
     for i in range(start, stop):
         c = coefficient[task_codes[i]]
         g, h, weight = 0, 0, 0
         if weights[i] > 0.0 and (subsample >= 1.0 or uniform(seed, i) < subsample):
-            copies = _copies(job, weights[i])
-            g = np.int64(np.rint(c * gradient[i] / copies * gradient_scale) * copies)
-            h = np.int64(np.rint(c * c * hessian[i] / copies * hessian_scale) * copies)
+            copies = max(weights[i], 1.0) if are_copies else 1.0
+            own = _per_copy(c * gradient[i], weights[i], are_copies)
+            g = np.int64(np.rint(own * gradient_scale) * copies)
+            if n_words == 2:
+                own = _per_copy(c * c * hessian[i], weights[i], are_copies)
+                h = np.int64(np.rint(own * hessian_scale) * copies)
             weight = np.int64(np.rint(weights[i] * weight_scale))
         if n_words == 1:
             payload[i] = (g << shift) + weight

@@ -68,19 +68,3 @@ def collect_share(job, leaf):
     for i in range(stop - start - n_left):
         order[right_to + i] = buffer[stop - 1 - i]
     return middle
-
-
-@inner
-def gather_share(job, leaf):
-    """Copy the payload of a member's share of a leaf's rows into the order of the rows."""
-    first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
-    order = array_of(job, "order")
-    payload, node_payload = array_of(job, "payload"), array_of(job, "node_payload")
-    if job["n_words"] == 1:
-        for i in range(first, last):
-            node_payload[i] = payload[order[i]]
-    else:
-        for i in range(first, last):
-            row = np.int64(order[i])
-            node_payload[2 * i] = payload[2 * row]
-            node_payload[2 * i + 1] = payload[2 * row + 1]
