@@ -8,8 +8,13 @@ about 120 such steps. Members that find no core to run on give up their time sli
 so a team larger than the machine is slow but never stuck.
 """
 
+import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
+import sys
+import threading
+from functools import partial
+from multiprocessing.dummy import DummyProcess
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numba import config, types
@@ -98,13 +103,41 @@ def share(start, stop, member, n_members):
     return start + size * member // n_members, start + size * (member + 1) // n_members
 
 
+def cores_for_worker(n_cores):
+    """Return how many of some cores a team may keep busy if the caller is a worker of a pool.
+
+    Workers that are threads divide the cores; joblib's threads are such. Processes of a
+    pool and tasks of dask keep to one: how many they are cannot be seen from inside.
+    (Workers of loky, joblib's default, are told by ``OMP_NUM_THREADS``.)
+    """
+    if multiprocessing.current_process().daemon or _is_dask_worker():
+        return 1
+    n_workers = 1
+    if isinstance(threading.current_thread(), DummyProcess):
+        n_workers = sum(isinstance(thread, DummyProcess) for thread in threading.enumerate())
+    return max(1, n_cores // n_workers)
+
+
+def _is_dask_worker():
+    """Say whether this thread runs a task of dask.distributed, without importing it."""
+    get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
+    try:
+        return get_worker is not None and get_worker() is not None
+    except ValueError:
+        return False
+
+
 class Team:
     """Threads that run kernels together, as a context manager.
+
+    The calling thread only gives orders, each with one atomic ``put``, and waits: Ctrl-C
+    is raised there, and must never leave some members waiting for others that were not
+    called. For the same reason it shares no lock with them but those inside of queues.
 
     Parameters
     ----------
     n_members : int
-        Size of the team, the calling thread included.
+        Size of the team. A team of one is the calling thread itself.
 
     Attributes
     ----------
@@ -115,16 +148,53 @@ class Team:
     def __init__(self, n_members):
         self.n_members = 1 if config.DISABLE_JIT else n_members
         self.arrivals = np.zeros(1, dtype=np.int64)
-        self._pool = None
 
     def __enter__(self):
+        self._orders, self._shares, self._ends = SimpleQueue(), SimpleQueue(), SimpleQueue()
+        self._present, self._threads = set(), []
         if self.n_members > 1:
-            self._pool = ThreadPoolExecutor(self.n_members, thread_name_prefix="rmtgb")
+            self._start()
         return self
 
     def __exit__(self, *exception):
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._orders.put(None)
+        interrupt = None
+        while self._present:
+            try:
+                self._ends.get(timeout=1)  # Thread.join may give up once it is interrupted
+            except Empty:
+                pass
+            except BaseException as error:  # members write to memory that would be freed
+                interrupt = error
+        for thread in self._threads:
+            thread.join()
+        if interrupt is not None:
+            raise interrupt
+
+    def _start(self):
+        """Start every thread before any kernel runs: it may be one too many for the system."""
+        try:
+            for member in range(self.n_members):
+                thread = threading.Thread(
+                    target=self._serve, args=(member,), name=f"rmtgb_{member}"
+                )
+                thread.start()
+                self._threads.append(thread)
+                self._present.add(member)
+        except BaseException:
+            self._shares.put(None)
+            self.__exit__()
+            raise
+
+    def _serve(self, member):
+        """Do what a queue holds, until it holds None: member 0 follows orders, others help it."""
+        queue = self._shares if member else self._orders
+        for task in iter(queue.get, None):
+            task()
+            del task  # with the arrays it refers to
+        self._shares.put(None)
+        self._present.discard(member)
+        self._ends.put(member)
 
     def run(self, function, *arguments):
         """Call ``function(member, n_members, *arguments)`` once in every member.
@@ -136,13 +206,32 @@ class Team:
         *arguments
             What every member is given.
         """
-        others = [
-            self._pool.submit(function, member, self.n_members, *arguments)
-            for member in range(1, self.n_members)
-        ]
-        function(0, self.n_members, *arguments)
-        for other in others:
-            other.result()
+        if self.n_members == 1:
+            function(0, 1, *arguments)
+            return
+        errors = SimpleQueue()
+        self._orders.put(partial(self._call_all, function, arguments, errors))
+        error = errors.get()
+        if error is not None:
+            raise error
+
+    def _call_all(self, function, arguments, errors):
+        """Call a function in every member, and report an error or None when all are done."""
+        outcomes = SimpleQueue()
+
+        def call(member):
+            try:
+                function(member, self.n_members, *arguments)
+            except BaseException as error:
+                outcomes.put(error)
+            else:
+                outcomes.put(None)
+
+        for member in range(1, self.n_members):
+            self._shares.put(partial(call, member))
+        call(0)
+        raised = [outcomes.get() for _ in range(self.n_members)]
+        errors.put(next((error for error in raised if error is not None), None))
 
     def map(self, function, items):
         """Return ``[function(item) for item in items]``, the items divided among the members.
@@ -153,6 +242,16 @@ class Team:
             Releases the GIL where it spends its time; may raise.
         items : iterable
         """
-        if self._pool is None:
-            return [function(item) for item in items]
-        return list(self._pool.map(function, items))
+        items = list(items)
+        results, positions = [None] * len(items), iter(range(len(items)))
+
+        def work(member, n_members):
+            for position in positions:
+                results[position] = function(items[position])
+
+        try:
+            self.run(work)
+        finally:  # after an error or Ctrl-C nobody begins another item
+            for _ in positions:
+                pass
+        return results

@@ -1,7 +1,13 @@
 """Barriers, tickets and threads of a team."""
 
 import itertools
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,12 +95,26 @@ class TestTeam:
             team.run(lambda *arguments: calls.append(arguments), "a", 3)
         assert sorted(calls) == [(m, n_members, "a", 3) for m in range(n_members)]
 
-    def test_the_calling_thread_is_member_0(self):
+    def test_members_are_threads_of_the_team(self):
+        """The calling thread is none: Ctrl-C would be raised in it between two members."""
         threads = {}
         with Team(2) as team:
             team.run(lambda member, _: threads.update({member: threading.current_thread()}))
-        assert threads[0] is threading.current_thread()
-        assert threads[1] is not threads[0]
+        assert len(set(threads.values()) - {threading.current_thread()}) == 2
+
+    def test_run_passes_errors_on_when_all_are_done(self):
+        done = []
+
+        def fail_in_one(member, n_members):
+            if member == 1:
+                raise KeyError(member)
+            done.append(member)
+
+        with Team(3) as team:
+            for _ in range(2):
+                with pytest.raises(KeyError):
+                    team.run(fail_in_one)
+        assert sorted(done) == [0, 0, 2, 2]
 
     @TEAMS
     def test_map_keeps_the_order(self, n_members):
@@ -112,7 +132,7 @@ class TestTeam:
         with Team(3) as team:
             team.run(march, team.arrivals, np.zeros(3, np.int64), np.zeros(3, np.int64), 5)
             started = set(threading.enumerate()) - before
-            assert 1 <= len(started) <= 3
+            assert len(started) == 3
             assert all(thread.name.startswith("rmtgb") for thread in started)
         assert not started & set(threading.enumerate())
 
@@ -129,3 +149,84 @@ class TestTeam:
             assert team.map(str, [1]) == ["1"]
             assert threading.active_count() == before
             assert team.arrivals[0] == 0
+
+    def test_a_thread_that_cannot_be_started_is_an_error_and_leaves_none(self, monkeypatch):
+        """Started at the first run only, those before it would wait for it for ever."""
+        before, start = set(threading.enumerate()), threading.Thread.start
+
+        def start_three(thread):
+            if len(threading.enumerate()) - len(before) == 3:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_three)
+        with pytest.raises(RuntimeError, match="start new thread"), Team(4):
+            pass
+        assert set(threading.enumerate()) == before
+
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+    def test_ctrl_c_again_does_not_leave_while_members_work(self):
+        """They write to memory that the caller would free."""
+        presses, done = [], []
+
+        def press(*_):
+            presses.append(len(presses))
+            if len(presses) == 3:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+        def work(member, n_members):
+            time.sleep(0.5)
+            done.append(member)
+
+        former = signal.signal(signal.SIGALRM, press)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2, 0.05)
+            with pytest.raises(KeyboardInterrupt), Team(2) as team:
+                team.run(work)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, former)
+        assert len(presses) == 3
+        assert sorted(done) == [0, 1]
+
+
+def is_interrupted(n_members, n_lines):
+    """Press Ctrl-C after so many lines that the calling thread executes in a run."""
+    faults, progress = np.zeros(n_members, np.int64), np.zeros(n_members, np.int64)
+    lines = iter(range(n_lines))
+
+    def at_each_line(frame, event, _):
+        if event == "line" and next(lines, None) is None:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return at_each_line
+
+    try:
+        with Team(n_members) as team:
+            sys.settrace(at_each_line)
+            team.run(march, team.arrivals, progress, faults, 5)
+            sys.settrace(None)
+    except KeyboardInterrupt:
+        assert threading.active_count() == 1
+        assert set(progress) in ({0}, {5})  # all members took all steps, or none one
+        assert not faults.any()
+        return True
+    return False
+
+
+def test_ctrl_c_never_leaves_members_waiting():
+    """In a process of its own, which can be killed if it hangs."""
+    code = (
+        "from tests.test_team import *\n"
+        "print(next(n for n in itertools.count() if not is_interrupted(3, n)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert int(done.stdout) >= 4

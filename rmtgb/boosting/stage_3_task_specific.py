@@ -7,10 +7,16 @@ import numpy as np
 from rmtgb._team import Team
 from rmtgb.boosting.booster import ensemble_fields
 from rmtgb.boosting.rounds import boost
-from rmtgb.boosting.task_rows import TASK_BINS
 from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.job import Job, make_records
+
+#: Bins of a numerical feature within a small task. More are slower (a scan costs more than the
+#: rows) and no more accurate: coarse thresholds vary less with few rows.
+TASK_BINS = 32
+
+#: Rows of a task for each bin that it may have beyond that.
+ROWS_PER_BIN = 32
 
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
@@ -100,6 +106,7 @@ class TaskStage:
         slots = np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
         ends = np.cumsum(n_trees * slots, axis=1)
         starts = ends - n_trees * slots
+        n_rows = np.diff(training.offsets)
         n_losses = n_rounds + 1 if training.validation_weight.size else 0
         return {
             "nodes": np.empty(ends[0, -1], TREE_NODE),
@@ -107,6 +114,7 @@ class TaskStage:
             "node_starts": starts[0],
             "set_starts": starts[1],
             "slot_leaves": n_leaves,
+            "bin_limits": np.clip(n_rows // ROWS_PER_BIN, TASK_BINS, 255),
             "former_rounds": self._former.n_rounds,
             "tree_sizes": np.zeros((training.n_tasks, n_trees, 2), np.int32),
             "losses": np.zeros((training.n_tasks, n_losses, 2)),
@@ -138,7 +146,8 @@ class TaskStage:
         n_rows = int(np.diff(training.offsets)[tasks].max())
         n_leaves = int(self._grown["slot_leaves"][tasks].max())
         n_outputs, n_features = training.loss.n_outputs, training.n_features
-        limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, TASK_BINS))
+        bin_limit = self._grown["bin_limits"][tasks].max()
+        limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, bin_limit))
         sizes, fields = ensemble_fields(
             training, self._settings, n_rows, n_leaves, training.constant_hessian
         )

@@ -9,9 +9,6 @@ from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import bit_length
 from rmtgb.tree.kernels.splitting import in_set
 
-#: Bins of a numerical feature within a task: scanning more costs more than its rows.
-TASK_BINS = 64
-
 #: Marks codes that no row of the task has.
 ABSENT = 255
 
@@ -32,7 +29,8 @@ def take_rows(job, source, task):
     start, stop = offsets[task], offsets[task + 1]
     job["n_rows"] = stop - start
     job["n_validation"] = job["n_rows"] if source["n_validation"] > 0 else 0
-    job["missing_code"] = _choose_bins(job, source, start, stop)
+    job["missing_code"] = _choose_bins(job, source, task)
+    job["row_words"] = (job["missing_code"] + 1) * job["n_words"]
     _copy_codes(job, source, start)
     y, weight, raw = array_of(job, "y"), array_of(job, "weight"), array_of(job, "raw")
     all_y, all_weight = array_of(source, "y"), array_of(source, "weight")
@@ -68,8 +66,10 @@ def give_back_rows(job, source, task):
 
 
 @inner
-def _choose_bins(job, source, start, stop):
+def _choose_bins(job, source, task):
     """Give the task bins of its own, return its code of missing values."""
+    start, stop = array_of(source, "offsets")[task], array_of(source, "offsets")[task + 1]
+    limit = array_of(job, "bin_limits")[task]
     n_bins, categorical = array_of(job, "n_bins"), array_of(job, "categorical")
     thresholds, task_bins = array_of(job, "thresholds"), array_of(job, "task_bins")
     all_codes, all_weight = array_of(source, "column_codes"), array_of(source, "weight")
@@ -84,7 +84,7 @@ def _choose_bins(job, source, start, stop):
             bin_weight[column[i]] += all_weight[i]
         n_bins[feature] = _merge_bins(
             bin_weight[: all_n_bins[feature]],
-            ABSENT if categorical[feature] else TASK_BINS,
+            ABSENT if categorical[feature] else limit,
             categorical[feature],
             all_thresholds[feature],
             task_bins[feature],

@@ -1,11 +1,14 @@
 """What regressor and classifier have in common: parameters, fit, raw predictions."""
 
 import copy
+import os
 import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
+import joblib
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -18,7 +21,7 @@ from rmtgb._compat import (
     openmp_n_threads,
     with_callbacks,
 )
-from rmtgb._team import Team
+from rmtgb._team import Team, cores_for_worker
 from rmtgb.boosting.fit import FitSettings, Rows, fit_rows
 from rmtgb.boosting.model import PARTS
 from rmtgb.boosting.stage_lengths import Stopping
@@ -321,8 +324,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
 
     def _team(self, shape):
         """Return the team to work on some data with."""
-        n_threads = openmp_n_threads(self.n_jobs)
-        return Team(n_threads if shape[0] * shape[1] >= SMALL_CODES else 1)
+        return Team(_n_threads(self.n_jobs) if shape[0] * shape[1] >= SMALL_CODES else 1)
 
     def __getstate__(self):
         state = dict(super().__getstate__())
@@ -347,3 +349,21 @@ def _generator(random_state):
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31 - 1, size=4))
     return np.random.default_rng(random_state)
+
+
+def _n_threads(n_jobs):
+    """Return the number of threads that ``n_jobs`` stands for, here and now.
+
+    None stands for all cores this worker may use, or as many of them as a surrounding
+    ``joblib.parallel_config`` says.
+    """
+    if n_jobs is not None and n_jobs >= 0:
+        return openmp_n_threads(n_jobs)
+    n_cores = openmp_n_threads(None)
+    if not os.environ.get("OMP_NUM_THREADS"):
+        n_cores = min(n_cores, joblib.cpu_count())  # the affinity of now, not of the start
+    n_cores = cores_for_worker(n_cores)
+    if n_jobs is None:
+        around = get_active_backend()[1]
+        n_jobs = -1 if around is None else min(around, n_cores)
+    return n_jobs if n_jobs > 0 else max(1, n_cores + 1 + n_jobs)

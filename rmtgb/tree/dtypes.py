@@ -97,6 +97,7 @@ JOB_ARRAYS = {
     "category_sets": (np.uint64, ("n_sets", SET_WORDS)),
     "node_starts": (np.int64, ("n_ensembles",)),
     "set_starts": (np.int64, ("n_ensembles",)),
+    "bin_limits": (np.int64, ("n_ensembles",)),  # of bins that a task makes for itself
     "slot_leaves": (np.int64, ("n_ensembles",)),  # leaves for which a slot has room
     "former_rounds": (np.int64, ("n_ensembles",)),  # made by an earlier fit
     "tree_sizes": (np.int32, ("n_ensembles", "n_trees", 2)),  # nodes and sets of each tree

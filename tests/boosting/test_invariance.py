@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import config
 
 from tests.boosting.helpers import QUICK, classifier, regressor, task_data
 
@@ -94,15 +95,31 @@ def test_repetition_of_every_row_changes_no_outlier_weight(seed, times):
     np.testing.assert_allclose(often.outlier_weights_, once.outlier_weights_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"subsample": 0.5}, {"max_features": 0.5}])
+ALL_AT_ONCE = {
+    "subsample": 0.5,
+    "max_features": 0.5,
+    "categorical_features": [2],
+    "early_stopping": True,
+}
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="without compilation a team is one")
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"subsample": 0.5}, {"max_features": 0.5}, ALL_AT_ONCE],
+    ids=["plain", "subsample", "max_features", "all at once, categories, weights, stopping"],
+)
 @pytest.mark.parametrize("loss", [*LOSSES, "poisson", "two classes", "three classes"])
 def test_threads_change_no_bit(monkeypatch, loss, parameters):
-    """One, two and four threads give the same bits; large tasks are shared by the team."""
+    """Any number of threads gives the same bits; large tasks are shared by the team."""
     monkeypatch.setattr("rmtgb.estimators._base.SMALL_CODES", 0)
     monkeypatch.setattr("rmtgb.boosting.stage_3_task_specific.TEAM_TASK_CODES", 4000)
     X, y = task_data(n_rows=6000)
     X[:3000, -1] = 0
-    model = regressor
+    model, weight = regressor, None
+    if "categorical_features" in parameters:
+        X[:, 2] = np.round(3 * X[:, 2])  # NaN stays as it is
+        weight = np.random.default_rng(0).choice([0.0, 0.3, 1.0, 2.5], len(y))
     if "classes" in loss:
         edges = [0.0] if loss == "two classes" else [-1.0, 1.0]
         model, y = classifier, np.digitize(y - np.median(y), edges)
@@ -110,21 +127,11 @@ def test_threads_change_no_bit(monkeypatch, loss, parameters):
         parameters = parameters | {"loss": loss}
         y = np.abs(y) if loss == "poisson" else y
     raws = []
-    for n_jobs in (1, 2, 4):
-        fitted = model(n_jobs=n_jobs, **parameters).fit(X, y)
+    for n_jobs in (1, 2, 4, 8):
+        fitted = model(n_jobs=n_jobs, **parameters).fit(X, y, sample_weight=weight)
         raws.append(np.array(list(fitted.predict_parts(X).values())))
-    np.testing.assert_array_equal(raws[1], raws[0])
-    np.testing.assert_array_equal(raws[2], raws[0])
-
-
-def test_threads_change_no_bit_with_categories_and_early_stopping(monkeypatch):
-    """The same with categorical features and lengths chosen on validation rows."""
-    monkeypatch.setattr("rmtgb.estimators._base.SMALL_CODES", 0)
-    X, y = task_data(n_rows=4000)
-    X[:, 2] = np.nan_to_num(np.round(3 * X[:, 2]))
-    settings = {"categorical_features": [2], "early_stopping": True}
-    one, four = (regressor(n_jobs=n, **settings).fit(X, y) for n in (1, 4))
-    np.testing.assert_array_equal(four.predict(X), one.predict(X))
+    for raw in raws[1:]:
+        np.testing.assert_array_equal(raw, raws[0])
 
 
 def test_same_seed_same_bits_other_seed_other_bits():
