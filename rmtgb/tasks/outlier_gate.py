@@ -63,10 +63,7 @@ def _standing_out(training, team):
     gradient, hessian = training.loss.gradients(training.y, raw, training.weight)
     sums, information = _profiles(training, gradient, hessian, team)
     mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0)
-    known = np.where(information > 0, mean, np.nan)
-    occupied = (information > 0).any(axis=0)
-    centre = np.zeros(sums.shape[1])
-    centre[occupied] = np.nanmedian(known[:, occupied], axis=0)
+    centre = _median_of_known(mean, information > 0)
     noise, error = _profile_noise(training, gradient, hessian, information)
     distance = _distance(mean, centre, information) - noise
     middle = np.median(distance)
@@ -113,6 +110,14 @@ def _profiles(training, gradient, hessian, team):
         information,
     )
     return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
+
+
+def _median_of_known(values, known):
+    """Return the median of each column's known values, 0 where none is known."""
+    ordered = np.sort(np.where(known, values, np.inf), axis=0)
+    n_known, columns = known.sum(axis=0), np.arange(values.shape[1])
+    middle = [ordered[np.maximum(n, 0), columns] for n in ((n_known - 1) // 2, n_known // 2)]
+    return np.where(n_known > 0, 0.5 * (middle[0] + middle[1]), 0.0)
 
 
 def _distance(mean, centre, information):
