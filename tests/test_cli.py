@@ -80,7 +80,7 @@ def test_demo_prints_every_task_a_total_and_the_outliers(capsys, monkeypatch):
     assert total.split()[:2] == ["total", "500"]
     assert "Outlier tasks found" in output.out or "No outlier task" in output.out
     assert "Best overall: " in output.out
-    assert "first run compiles" in output.err
+    assert "rmtgb: fitting" in output.err
 
 
 def test_demo_data_depend_on_the_seed(capsys, monkeypatch):

@@ -9,9 +9,8 @@ MAX_LISTED = 10
 
 
 def announce_fit() -> None:
-    """Say on stderr why the first run takes longer."""
-    text = "rmtgb: fitting; the first run compiles the kernels, later ones start at once."
-    print(text, file=sys.stderr, flush=True)
+    """Say on stderr that this takes a moment."""
+    print("rmtgb: fitting", file=sys.stderr, flush=True)
 
 
 def listed(items: Sequence[Any]) -> str:
