@@ -30,6 +30,7 @@ class TreeSettings:
     learning_rate: float
     max_features: float
     subsample: float
+    random_thresholds: bool = False
 
     def n_leaves(self, total_weight):
         """Return the largest number of leaves of a tree on rows of some total weight."""
@@ -45,6 +46,7 @@ class TreeSettings:
             "learning_rate": self.learning_rate,
             "n_candidate_features": max(1, round(self.max_features * n_features)),
             "subsample": self.subsample,
+            "random_thresholds": self.random_thresholds,
         }
 
 

@@ -165,6 +165,7 @@ JOB = np.dtype(
         ("learning_rate", np.float64),
         ("n_candidate_features", np.int64),
         ("subsample", np.float64),
+        ("random_thresholds", np.int64),
         # packing; see Packing
         ("n_words", np.int64),
         ("shift", np.int64),

@@ -37,9 +37,9 @@ def scan_categorical(histogram, node, scratch, splits, codes_left):
 
 
 @kernel
-def make_node(gradient, hessian, weight, l2, min_weight, packing):
+def make_node(totals, l2, min_weight, packing, random, seed):
     """Call the kernel of the same name."""
-    return splitting.make_node(gradient, hessian, weight, l2, min_weight, packing)
+    return splitting.make_node(totals[0], totals[1], l2, min_weight, packing, random, seed)
 
 
 def make_scratch():
@@ -51,7 +51,9 @@ def make_scratch():
 class Scan:
     """One feature of some rows, scanned."""
 
-    def __init__(self, rows, n_codes, limits, categorical=False, n_words=2, floor=-1.0):
+    def __init__(
+        self, rows, n_codes, limits, categorical=False, n_words=2, floor=-1.0, random_seed=None
+    ):
         packing = Packing(n_words, SHIFT, 1.0, 1.0, 1.0)
         payload = np.column_stack([rows.g, rows.h]).astype(np.int64)
         if n_words == 1:
@@ -60,8 +62,10 @@ class Scan:
         histogram = oracle.histograms(rows.codes, slice(None), payload, n_codes).reshape(-1)
         splits, words = np.zeros(1, SPLIT), np.full(4, 2**64 - 1, dtype=np.uint64)
         splits["gain"], splits["feature"] = floor, -1
-        sums = rows.g.sum(), rows.h.sum(), rows.w.sum()
-        node = make_node(*sums, limits.l2, limits.min_weight, packing)
+        totals = np.append(payload.sum(axis=0), 0)[:2]
+        seed = np.uint64(0 if random_seed is None else random_seed)
+        random = random_seed is not None
+        node = make_node(totals, limits.l2, limits.min_weight, packing, random, seed)
         if categorical:
             scan_categorical(histogram, node, make_scratch(), splits, words)
         else:

@@ -340,10 +340,21 @@ def _smallest_gain(job, leaf):
 @inner
 def _node_of(job, leaf):
     """Return a leaf as scans need it."""
-    packing = packing_of(job)
-    gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], packing)
-    l2, min_weight = job["l2_regularization"], _min_weight(job)
-    return make_node(gradient, hessian, weight, l2, min_weight, packing)
+    return make_node(
+        leaf["total_0"],
+        leaf["total_1"],
+        job["l2_regularization"],
+        _min_weight(job),
+        packing_of(job),
+        job["random_thresholds"],
+        mix(_node_seed(job, leaf["node"]), 1),  # other numbers than those that select features
+    )
+
+
+@inner
+def _node_seed(job, node):
+    """Return the seed of a node's random choices."""
+    return mix(job["seed"], node)
 
 
 @inner
@@ -355,7 +366,7 @@ def _select_features(job, node, selected):
     """
     missing = selected.size
     wanted = min(job["n_candidate_features"], missing)
-    node_seed = mix(job["seed"], node)
+    node_seed = _node_seed(job, node)
     for feature in range(selected.size):
         chosen = wanted == missing or uniform(node_seed, feature) * missing < wanted
         selected[feature] = chosen

@@ -7,6 +7,7 @@ import numpy as np
 from rmtgb._jit import inner
 from rmtgb.tree.dtypes import Packing
 from rmtgb.tree.kernels.packing import unpack
+from rmtgb.tree.kernels.random import uniform
 
 #: Hessian, in units of an average row of the node, below which a child is refused:
 #: its Newton step would be a division by nearly nothing.
@@ -28,12 +29,17 @@ _ZERO, _ONE = np.uint64(0), np.uint64(1)  # positions: signed ones are tested fo
 class Node(NamedTuple):
     """A node that is to be split, in scalars that stay in registers; see ``make_node``.
 
-    ``gradient``, ``hessian``, ``weight`` are its sums, ``l2_regularization`` is added to the
+    ``total_0``, ``total_1`` are its packed sums, ``gradient``, ``hessian``, ``weight`` the same
+    unpacked, ``l2_regularization`` is added to the
     hessian of a child; ``min_weight`` is a child's smallest weight, ``min_hessian`` is below its
-    smallest hessian; ``packing`` tells how sums are packed. The last three are parts of the
-    gain that are the same for all splits.
+    smallest hessian; ``packing`` tells how sums are packed. ``per_hessian``, ``scale`` and
+    ``constant`` are parts of the gain that are the same for all splits. If ``random`` is not 0,
+    only one split of each feature is tried, drawn with ``seed`` from those that leave rows on
+    both sides (Geurts, Ernst, Wehenkel 2006, extremely randomised trees).
     """
 
+    total_0: int
+    total_1: int
     gradient: float
     hessian: float
     weight: float
@@ -44,6 +50,8 @@ class Node(NamedTuple):
     per_hessian: float
     scale: float
     constant: float
+    random: int
+    seed: int
 
 
 class Scratch(NamedTuple):
@@ -68,17 +76,20 @@ def score(gradient, hessian, l2_regularization):
 
 
 @inner
-def make_node(gradient, hessian, weight, l2_regularization, min_weight, packing):
-    """Return a Node of these sums and limits.
+def make_node(total_0, total_1, l2_regularization, min_weight, packing, random, seed):
+    """Return a Node of these packed sums and limits.
 
     A split's gain is score(left) + score(right) - score(parent). With a and b the regularised
     hessians of the children, u = a / (a + b), and G the gradient of the node, it equals
     (g_left - u G)^2 / (u (1 - u) (a + b)) minus a constant of the node, which loses no digits
     in a difference of large scores.
     """
+    gradient, hessian, weight = unpack(total_0, total_1, packing)
     both = hessian + 2.0 * l2_regularization
     constant = score(gradient, hessian, l2_regularization) - score(gradient, both, 0.0)
     return Node(
+        total_0,
+        total_1,
         gradient,
         hessian,
         weight,
@@ -89,42 +100,52 @@ def make_node(gradient, hessian, weight, l2_regularization, min_weight, packing)
         1.0 / both,
         1.0 / np.sqrt(both),
         constant,
+        random,
+        seed,
     )
+
+
+@inner
+def _gain(left_0, left_1, node):
+    """Return what a split saves, or -1 if a child is too small; without a branch.
+
+    It is rounded to single precision: splits of equal worth compare equal, whatever the order
+    or the unit of the sums, and the first of them is taken.
+    """
+    g_left, h_left, w_left = unpack(left_0, left_1, node.packing)
+    u = (h_left + node.l2_regularization) * node.per_hessian
+    difference = (g_left - u * node.gradient) * node.scale
+    gain = np.float32(difference * difference / (u * (1.0 - u)) - node.constant)
+    h_right, w_right = node.hessian - h_left, node.weight - w_left
+    enough = (w_left >= node.min_weight) & (w_right >= node.min_weight)
+    fits = enough & (h_left > node.min_hessian) & (h_right > node.min_hessian)
+    return gain if fits else np.float32(-1.0)
 
 
 @inner
 def _fill_gains(n, node, least, scratch):
-    """Compute what each of n splits saves, and count those that save more than ``least``.
+    """Compute the gains of n splits, and count those that save more than ``least``.
 
-    Gains are rounded to single precision: splits of equal worth compare equal, whatever the
-    order or the unit of the sums, and the first of them is taken. There is no branch, and no
-    rest that is worked on one by one: a loop of vectors.
+    There is no rest that is worked on one by one: a loop of vectors.
     """
-    left_0, left_1, gains = scratch.left_0, scratch.left_1, scratch.gains
-    g, h, w, min_weight, floor = (
-        node.gradient,
-        node.hessian,
-        node.weight,
-        node.min_weight,
-        node.min_hessian,
-    )
     n_better = 0
     for i in range((n + VECTOR - _ONE) // VECTOR * VECTOR):
-        g_left, h_left, w_left = unpack(left_0[i], left_1[i], node.packing)
-        u = (h_left + node.l2_regularization) * node.per_hessian
-        difference = (g_left - u * g) * node.scale
-        gain = np.float32(difference * difference / (u * (1.0 - u)) - node.constant)
-        enough = (w_left >= min_weight) & (w - w_left >= min_weight)
-        fits = enough & (h_left > floor) & (h - h_left > floor) & (i < n)
-        gains[i] = gain if fits else np.float32(-1.0)
-        n_better += fits & (gain > least)
+        gain = _gain(scratch.left_0[i], scratch.left_1[i], node)
+        scratch.gains[i] = gain
+        n_better += (gain > least) & (i < n)
     return n_better
 
 
 @inner
-def _best_of(n, node, scratch, least):
+def _best_of(n, node, feature, scratch, least):
     """Return which of n splits saves most, and more than a least gain: the first; else -1."""
     best, least = -1, np.float32(least)
+    if n == _ZERO:
+        return best
+    if node.random:
+        i = np.uint64(uniform(node.seed, feature) * n)
+        scratch.gains[i] = _gain(scratch.left_0[i], scratch.left_1[i], node)
+        return np.int64(i) if scratch.gains[i] > least else best
     if _fill_gains(n, node, least, scratch) > 0:
         for i in range(n):
             if scratch.gains[i] > least:
@@ -177,7 +198,9 @@ def scan_numerical(histogram, feature, n_bins, node, scratch, split):
             left_1 += word_1
             lefts_0[n], lefts_1[n], codes[n] = left_0, left_1, b
             n += np.uint64((word_0 | word_1) != 0)  # what an empty bin wrote is written over
-        best = _best_of(n, node, scratch, split["gain"])
+        if n > _ZERO and left_0 == node.total_0 and left_1 == node.total_1:
+            n -= _ONE  # nothing is right of the last bin in use
+        best = _best_of(n, node, feature, scratch, split["gain"])
         if best >= 0:
             _keep(split, scratch.gains[best], feature, scratch.codes[best], missing_left, 0)
 
@@ -234,14 +257,15 @@ def scan_categorical(histogram, feature, node, scratch, split, codes_left):
         scratch.left_0[n], scratch.left_1[n] = left_0, left_1
         n += _ONE
     smoothed = make_node(
-        node.gradient,
-        node.hessian,
-        node.weight,
+        node.total_0,
+        node.total_1,
         node.l2_regularization + CATEGORY_SMOOTHING * node.hessian / node.weight,
         node.min_weight,
         node.packing,
+        node.random,
+        node.seed,
     )
-    best = _best_of(n, smoothed, scratch, split["gain"])
+    best = _best_of(n, smoothed, feature, scratch, split["gain"])
     if best >= 0:
         _fill_set(by_key[: best + 1], codes_left)
         missing_left = in_set(codes_left, np.int64(histogram.size) // node.packing.n_words - 1)
