@@ -53,6 +53,7 @@ def make_rmtgb(settings, shared=0, partition=0, task=0):
         min_samples_leaf_task=TASK_MIN_LEAF,
         l2_regularization=0.0,
         max_bins=settings.bins,
+        splitter="best",
         early_stopping=False,
         n_jobs=settings.threads,
         random_state=0,
@@ -149,6 +150,7 @@ def fit_scikit_learn(X, y, settings):
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.min_leaf,
         max_bins=settings.bins,
+        splitter="best",
         early_stopping=False,
     )
     with threadpool_limits(settings.threads, user_api="openmp"):
@@ -170,6 +172,7 @@ def fit_chimeraboost(X, y, settings):
         learning_rate=settings.rate,
         depth=round(np.log2(settings.leaves)),
         max_bins=settings.bins,
+        splitter="best",
         early_stopping=False,
         linear_leaves=False,
         cross_features=False,

@@ -131,7 +131,10 @@ def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
     )
     if lengths is None:
         lengths = StageLengths(
-            model.shared.n_rounds, model.partition.n_rounds, model.task_specific.n_rounds
+            model.shared.n_rounds,
+            model.partition.n_rounds,
+            model.task_specific.n_rounds,
+            stages.task_trees.random_thresholds,
         )
     return FitResult(model, lengths)
 

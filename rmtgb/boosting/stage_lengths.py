@@ -41,6 +41,8 @@ class StageLengths:
     ----------
     shared, partition : int
     task : ndarray of int64 of shape (n_tasks,)
+    task_random_thresholds : bool
+        Whether the trees of stage 3 try random thresholds.
     train_score, validation_score : dict of str to ndarray of float64
         Mean loss before the first and after each round of the stages "shared",
         "partition" and "task", of the combination that was chosen.
@@ -49,6 +51,7 @@ class StageLengths:
     shared: int
     partition: int
     task: np.ndarray
+    task_random_thresholds: bool
     train_score: dict = field(default_factory=dict)
     validation_score: dict = field(default_factory=dict)
 
@@ -101,12 +104,18 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
             boost(state, settings, deepcopy(stage_rng), Monitor(), watch=watch)
             if watch.best_round:
                 paths.append(path.extended(name, watch))
-    finished = [_finish(state, settings, rngs[2], path) for path in paths]
-    return min(finished, key=lambda pair: pair[0])[1]
+    kinds = settings.task_threshold_kinds
+    finished = [(*_finish(state, settings, kinds[0], rngs[2], path), path) for path in paths]
+    best = min(finished, key=lambda result: result[0])
+    for kind in kinds[1:] if settings.n_iter_task else ():  # only where it matters most
+        other = (*_finish(state, settings, kind, rngs[2], best[2]), best[2])
+        best = min(best, other, key=lambda result: result[0])
+    return best[1]
 
 
-def _finish(state, settings, rng, path):
+def _finish(state, settings, random_thresholds, rng, path):
     """Run stage 3 at the end of a path, return its mean validation loss and all lengths."""
+    settings = with_task_thresholds(settings, random_thresholds)
     training = state.training
     total_weight = np.array([training.weight.sum(), training.validation_weight.sum()])
     state.raw[:] = path.raw
@@ -120,6 +129,7 @@ def _finish(state, settings, rng, path):
         path.rounds["shared"],
         path.rounds["partition"],
         n_rounds,
+        random_thresholds,
         *(
             {name: both[:, kind] / total_weight[kind] for name, both in sums.items()}
             for kind in (TRAIN, VALIDATION)
@@ -128,10 +138,16 @@ def _finish(state, settings, rng, path):
     return loss, lengths
 
 
+def with_task_thresholds(settings, random_thresholds):
+    """Return the settings with one kind of thresholds in the trees of stage 3."""
+    trees = replace(settings.task_trees, random_thresholds=random_thresholds)
+    return replace(settings, task_trees=trees)
+
+
 def limited(settings, lengths):
-    """Return the settings with numbers of rounds replaced by chosen ones."""
+    """Return the settings with what was chosen: numbers of rounds, and thresholds of stage 3."""
     return replace(
-        settings,
+        with_task_thresholds(settings, lengths.task_random_thresholds),
         n_iter_shared=lengths.shared,
         n_iter_partition=lengths.partition,
         n_iter_task=int(lengths.task.max(initial=0)),

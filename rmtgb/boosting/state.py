@@ -30,7 +30,7 @@ class TreeSettings:
     learning_rate: float
     max_features: float
     subsample: float
-    random_thresholds: bool = False
+    random_thresholds: bool
 
     def n_leaves(self, total_weight):
         """Return the largest number of leaves of a tree on rows of some total weight."""
@@ -52,7 +52,11 @@ class TreeSettings:
 
 @dataclass(frozen=True)
 class StageSettings:
-    """The settings of the three stages."""
+    """The settings of the three stages.
+
+    Where lengths are chosen on validation rows, so is whether the trees of stage 3 try random
+    thresholds, among ``task_threshold_kinds``.
+    """
 
     n_iter_shared: int
     n_iter_partition: int
@@ -60,6 +64,7 @@ class StageSettings:
     common_trees: TreeSettings
     task_trees: TreeSettings
     partition_regularization: float
+    task_threshold_kinds: tuple[bool, ...]
 
     def on_fewer_rows(self, share):
         """Return the settings with which a share of the rows gives trees of the same size."""

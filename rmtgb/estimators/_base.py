@@ -35,7 +35,12 @@ from rmtgb.tasks import describe_unseen
 SMALL_CODES = 200_000
 
 #: Rows from which ``early_stopping="auto"`` sets some aside.
-AUTO_STOPPING_ROWS = 500
+AUTO_STOPPING_ROWS = 200
+
+
+#: Whether the trees of stage 3 may try random thresholds; the first is taken where nothing is
+#: chosen on validation rows. Those of the other stages do, but for "best".
+SPLITTERS = {"auto": (False, True), "best": (False,), "random": (True,)}
 
 
 class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
@@ -63,6 +68,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         "max_bins": [Interval(Integral, 2, 255, closed="both")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "subsample": [Interval(Real, 0, 1, closed="right")],
+        "splitter": [StrOptions(set(SPLITTERS))],
         "max_features": [Interval(Real, 0, 1, closed="right")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -223,6 +229,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         enough = n_rows >= AUTO_STOPPING_ROWS or has_validation
         if self.early_stopping is True or (self.early_stopping == "auto" and enough):
             stopping = Stopping(self.n_iter_no_change, self.tol)
+        task_kinds = SPLITTERS[self.splitter]
         common_trees, task_trees = (
             TreeSettings(
                 max_leaf_nodes,
@@ -232,10 +239,11 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
                 self.learning_rate,
                 self.max_features,
                 self.subsample,
+                random_thresholds,
             )
-            for max_leaf_nodes, min_samples_leaf in (
-                (self.max_leaf_nodes, self.min_samples_leaf),
-                (self.max_leaf_nodes_task, self.min_samples_leaf_task),
+            for max_leaf_nodes, min_samples_leaf, random_thresholds in (
+                (self.max_leaf_nodes, self.min_samples_leaf, self.splitter != "best"),
+                (self.max_leaf_nodes_task, self.min_samples_leaf_task, task_kinds[0]),
             )
         )
         stages = StageSettings(
@@ -245,6 +253,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             common_trees,
             task_trees,
             self.partition_regularization,
+            task_kinds,
         )
         return FitSettings(
             stages,

@@ -59,10 +59,10 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     huber_delta : float, default=1.345
         Residual > 0 at which the loss "huber" becomes linear, in multiples of the robust
         standard deviation of y.
-    n_iter_shared, n_iter_partition : int, default=500
+    n_iter_shared, n_iter_partition : int, default=1000
         Rounds of stages 1 and 2, upper limits where stage lengths are chosen. Zero leaves a
         stage out.
-    n_iter_task : int, default=300
+    n_iter_task : int, default=500
         Rounds of stage 3 for each task, likewise.
     learning_rate : float, default=0.05
         Factor > 0 of all leaf values.
@@ -92,11 +92,16 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         seen are missing values.
     subsample : float, default=1.0
         Share of the rows that are drawn for each tree, in (0, 1].
+    splitter : {"auto", "best", "random"}, default="auto"
+        How a threshold is found in each feature of a node: "best" tries all, "random" one that
+        is drawn (extremely randomised trees, Geurts, Ernst, Wehenkel 2006), which varies less
+        with the rows and fits smooth functions better. "auto" is random in stages 1 and 2; in
+        stage 3 it is what validation rows prefer, and best where there are none.
     max_features : float, default=1.0
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
-        anew with these. "auto" does so from 500 rows on, or if ``fit`` is given ``X_val``.
+        anew with these. "auto" does so from 200 rows on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30
@@ -187,9 +192,9 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         loss="squared_error",
         quantile=0.5,
         huber_delta=1.345,
-        n_iter_shared=500,
-        n_iter_partition=500,
-        n_iter_task=300,
+        n_iter_shared=1000,
+        n_iter_partition=1000,
+        n_iter_task=500,
         learning_rate=0.05,
         max_leaf_nodes=16,
         max_depth=None,
@@ -202,6 +207,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         max_bins=255,
         categorical_features="from_dtype",
         subsample=1.0,
+        splitter="auto",
         max_features=1.0,
         early_stopping="auto",
         validation_fraction=0.15,
@@ -232,6 +238,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         self.max_bins = max_bins
         self.categorical_features = categorical_features
         self.subsample = subsample
+        self.splitter = splitter
         self.max_features = max_features
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction

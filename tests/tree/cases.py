@@ -160,6 +160,7 @@ def settings(**changes):
             "learning_rate": 1.0,
             "max_features": 1.0,
             "subsample": 1.0,
+            "random_thresholds": False,
             **changes,
         }
     )

@@ -96,6 +96,7 @@ class TestTrainingRows:
             common_trees=trees,
             task_trees=trees,
             partition_regularization=1.0,
+            task_threshold_kinds=(False,),
         )
         with Team(n_members) as team:
             state = BoostState(problem.training_set(), team)
