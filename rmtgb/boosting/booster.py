@@ -57,11 +57,13 @@ def ensemble_fields(training: TrainingSet, trees, n_rows, n_leaves, constant_hes
     constant_hessian : bool
         Whether the trees see constant hessians.
     """
+    n_words = n_words_for(constant_hessian, n_rows)
     sizes = {
         "n_rows": n_rows,
         "n_features": training.n_features,
         "n_outputs": training.loss.n_outputs,
-        "n_words": n_words_for(constant_hessian, n_rows),
+        "n_words": n_words,
+        "n_hessians": n_rows if n_words > 1 else 0,
         "n_leaves": n_leaves,
         "n_scratch": 0 if training.loss.leaf_quantile is None else n_rows,
     }

@@ -61,25 +61,33 @@ def boost_partition(state, settings, rng, monitor, former=None, watch=None):
     if former is None:
         former = Partition.empty(training.n_tasks, training.loss.n_outputs)
     theta = former.theta.copy() if former.n_rounds else starting_theta(training, state.team)
-    sides, share = state.sides(), expit(theta)[training.task_codes]
-    gate = {
+    inlier, outlier = former.inlier, former.outlier
+    n_rounds = settings.n_iter_partition - former.n_rounds
+    if n_rounds > 0:
+        sides = state.sides()
+        booster = Booster(
+            state,
+            settings.common_trees,
+            [inlier, outlier],
+            sides,
+            False,  # coefficients make hessians differ
+            rng.integers(2**63),
+            _gate(state, sides, theta),
+            settings.partition_regularization,
+        )
+        booster.run(n_rounds, monitor, watch)
+        inlier, outlier = booster.ensembles()
+    if exchanges_sides(theta, training):
+        return Partition(outlier, inlier, -theta)
+    return Partition(inlier, outlier, theta)
+
+
+def _gate(state, sides, theta):
+    """Return the arrays of the outlier gate; theta itself is stepped where it is."""
+    share = expit(theta)[state.training.task_codes]
+    return {
         "theta": theta,
         "theta_start": theta.copy(),
         "outlier_weight": expit(theta),
         "offset": state.raw - (1.0 - share) * sides[0] - share * sides[1],
     }
-    booster = Booster(
-        state,
-        settings.common_trees,
-        [former.inlier, former.outlier],
-        sides,
-        False,  # coefficients make hessians differ
-        rng.integers(2**63),
-        gate,
-        settings.partition_regularization,
-    )
-    booster.run(settings.n_iter_partition - former.n_rounds, monitor, watch)
-    inlier, outlier = booster.ensembles()
-    if exchanges_sides(theta, training):
-        return Partition(outlier, inlier, -theta)
-    return Partition(inlier, outlier, theta)

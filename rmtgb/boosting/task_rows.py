@@ -28,6 +28,7 @@ def take_rows(job, source, task):
     offsets = array_of(source, "offsets")
     start, stop = offsets[task], offsets[task + 1]
     job["n_rows"] = stop - start
+    job["n_hessians"] = job["n_rows"] if job["n_words"] > 1 else 0
     job["n_validation"] = job["n_rows"] if source["n_validation"] > 0 else 0
     job["missing_code"] = _choose_bins(job, source, task)
     job["row_words"] = (job["missing_code"] + 1) * job["n_words"]

@@ -109,22 +109,27 @@ def fill_gradients(
         Targets (class numbers for log loss), and weights >= 0.
     raw : ndarray of float64 of shape (K, n)
         Raw predictions, finite.
-    gradient, hessian : ndarray of float64 of shape (K, n)
-        OUT, columns start to stop: the derivatives times the weight. Rows of weight 0
-        get exactly 0, whatever their target and prediction.
+    gradient : ndarray of float64 of shape (K, n)
+        OUT, columns start to stop: the derivative times the weight. Rows of weight 0 get
+        exactly 0, whatever their target and prediction.
+    hessian : ndarray of float64 of shape (K, n) or (K, 0)
+        OUT, likewise; without columns it is not wanted.
     """
+    wanted = hessian.shape[1] > 0
     for row in range(start, stop):
         weight = sample_weight[row]
         if weight == 0.0:
             for k in range(raw.shape[0]):
                 gradient[k, row] = 0.0
-                hessian[k, row] = 0.0
+                if wanted:
+                    hessian[k, row] = 0.0
         elif code == LOG_LOSS_MULTICLASS:
             log_loss.multiclass_gradient_hessian(row, y[row], weight, raw, gradient, hessian)
         else:
             g, h = pointwise_gradient_hessian(code, parameter, y[row], raw[0, row])
             gradient[0, row] = weight * g
-            hessian[0, row] = weight * h
+            if wanted:
+                hessian[0, row] = weight * h
 
 
 @kernel

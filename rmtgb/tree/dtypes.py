@@ -83,7 +83,7 @@ JOB_ARRAYS = {
     "offsets": (np.int64, ("n_offsets",)),  # where the rows of each task start
     "raw": (np.float64, ("n_outputs", "n_rows")),
     "gradient": (np.float64, ("n_outputs", "n_rows")),
-    "hessian": (np.float64, ("n_outputs", "n_rows")),
+    "hessian": (np.float64, ("n_outputs", "n_hessians")),  # none where one word holds all
     "scratch": (np.float64, (4, "n_scratch")),  # where leaf quantiles are wanted
     # the features
     "n_bins": (np.int32, ("n_features",)),
