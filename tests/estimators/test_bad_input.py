@@ -234,6 +234,7 @@ BAD_PARAMETERS = {
     "max_bins": 256,
     "categorical_features": "all",
     "subsample": 0.0,
+    "splitter": "exact",
     "max_features": 1.1,
     "early_stopping": "yes",
     "validation_fraction": 1.0,

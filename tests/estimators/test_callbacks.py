@@ -101,6 +101,17 @@ class TestContexts:
         assert recorder.ended.count(("fit", "shared", "round")) == 2
         assert recorder.ended.count(("fit", "partition", "round")) == 0
 
+    @pytest.mark.parametrize("early_stopping", [False, True])
+    def test_listening_to_every_round_changes_no_bit(self, data, early_stopping):
+        settings = few_rounds(9) | {"early_stopping": early_stopping, "subsample": 0.7}
+        recorder = Recorder()
+        heard = fit(recorder, data, **settings).predict_parts(data.X)
+        alone = RMTGBRegressor(task_feature="school", random_state=0, **settings)
+        alone = alone.fit(data.X, data.y).predict_parts(data.X)
+        assert ("fit", "shared", "round") in recorder.ended
+        for name, part in alone.items():
+            np.testing.assert_array_equal(heard[name], part)
+
 
 class TestStopping:
     @pytest.mark.parametrize("stage", ["shared", "partition"])

@@ -22,8 +22,9 @@ def data():
 
 
 def regressor(**settings):
-    """A small regressor whose trees split on categories at once."""
-    return RMTGBRegressor(**NO_ROUNDS | {"n_iter_shared": 10, "max_leaf_nodes": 2} | settings)
+    """A small regressor whose trees make the best split, so they split on categories at once."""
+    stumps = {"n_iter_shared": 10, "max_leaf_nodes": 2, "splitter": "best"}
+    return RMTGBRegressor(**NO_ROUNDS | stumps | settings)
 
 
 class TestCategories:

@@ -126,12 +126,12 @@ class TestStages:
         assert model.train_score_ == {}
         assert model.validation_score_ == {}
 
-    @pytest.mark.parametrize("n_rows", [40, 100])
-    def test_auto_stops_early_from_500_rows_on(self, n_rows):
+    @pytest.mark.parametrize("n_rows", [39, 40])  # of each of five tasks
+    def test_auto_stops_early_from_200_rows_on(self, n_rows):
         data = school(n_rows=n_rows)
         model = RMTGBRegressor(task_feature="school", **few_rounds(4) | {"early_stopping": "auto"})
         model.fit(data.X, data.y)
-        assert bool(model.validation_score_) == (n_rows == 100)
+        assert bool(model.validation_score_) == (n_rows == 40)
 
     @pytest.mark.parametrize("case", ["squared_error", "absolute_error", "multiclass"])
     def test_chosen_lengths_and_their_curves(self, case):
@@ -391,9 +391,10 @@ class TestLearning:
 
     @pytest.mark.parametrize("case", LOSSES)
     @pytest.mark.parametrize("stage", ["n_iter_shared", "n_iter_partition", "n_iter_task"])
-    def test_regression(self, case, stage):
+    @pytest.mark.parametrize(("splitter", "n_rounds"), [("best", 20), ("random", 40)])
+    def test_regression(self, case, stage, splitter, n_rounds):
         _, metric = METRICS[case]
-        model, data = fit(case, **NO_ROUNDS | {stage: 20})
+        model, data = fit(case, **NO_ROUNDS | {stage: n_rounds, "splitter": splitter})
         nothing, _ = fit(case, **NO_ROUNDS)
         error = metric(data.y, model.predict(data.X))
         assert error < 0.7 * metric(data.y, nothing.predict(data.X))

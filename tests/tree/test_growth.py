@@ -137,10 +137,16 @@ class TestLimits:
         assert grow(draw(0, n=19), min_samples_leaf=10).nodes.size == 1
         assert grow(draw(0, n=20), min_samples_leaf=10).nodes.size <= 3
 
+    @pytest.mark.parametrize("random_thresholds", [False, True])
     @pytest.mark.parametrize("l2", [0.0, 3.0])
-    def test_a_node_is_its_rows(self, l2):
-        problem = draw(5, n=200, missing=0.1, n_categories=(6,))
-        nodes = grow(problem, max_leaf_nodes=15, min_samples_leaf=7, l2_regularization=l2).nodes
+    def test_a_node_is_its_rows(self, l2, random_thresholds):
+        nodes = grow(
+            draw(5, n=200, missing=0.1, n_categories=(6,)),
+            max_leaf_nodes=15,
+            min_samples_leaf=7,
+            l2_regularization=l2,
+            random_thresholds=random_thresholds,
+        ).nodes
         inner, left = nodes["feature"] >= 0, nodes["left"]
         np.testing.assert_array_equal(
             nodes["weight"][inner], nodes["weight"][left[inner]] + nodes["weight"][left[inner] + 1]
@@ -167,23 +173,26 @@ class TestLimits:
 
 
 class TestEquivalences:
+    @pytest.mark.parametrize("random_thresholds", [False, True])
     @given(seed=seeds)
-    def test_the_order_of_the_rows_changes_no_bit(self, seed):
+    def test_the_order_of_the_rows_changes_no_bit(self, random_thresholds, seed):
         problem = draw(seed, missing=0.1, n_categories=(5,))
         order = np.random.default_rng(seed).permutation(60)
         moved = Problem(problem.X[order], problem.g[order], n_categories=problem.n_categories)
-        assert grow(moved).bits[:2] == grow(problem).bits[:2]
+        options = {"random_thresholds": random_thresholds}
+        assert grow(moved, **options).bits[:2] == grow(problem, **options).bits[:2]
 
+    @pytest.mark.parametrize("random_thresholds", [False, True])
     @given(seed=seeds)
-    def test_an_integer_weight_is_repetition(self, seed):
+    def test_an_integer_weight_is_repetition(self, random_thresholds, seed):
         problem = draw(seed, digits=1, missing=0.1, n_categories=(5,))
         w = np.random.default_rng(seed).integers(1, 4, 60)
         repeated = Problem(
             problem.X.repeat(w, axis=0), problem.g.repeat(w), n_categories=problem.n_categories
         )
         weighted = Problem(problem.X, problem.g * w, w=w, n_categories=problem.n_categories)
-        a = grow(weighted, min_samples_leaf=5)
-        b = grow(repeated, min_samples_leaf=5)
+        options = {"min_samples_leaf": 5, "random_thresholds": random_thresholds}
+        a, b = grow(weighted, **options), grow(repeated, **options)
         np.testing.assert_array_equal(a.nodes["feature"], b.nodes["feature"])
         np.testing.assert_array_equal(a.nodes["threshold"], b.nodes["threshold"])
         np.testing.assert_array_equal(a.ensemble.category_sets, b.ensemble.category_sets)
@@ -201,15 +210,16 @@ class TestEquivalences:
         np.testing.assert_array_equal(other.leaf_of_row, one.leaf_of_row)
         np.testing.assert_allclose(other.prediction, one.prediction, rtol=1e-6, atol=1e-7)
 
+    @pytest.mark.parametrize("random_thresholds", [False, True])
     @given(seed=seeds)
-    def test_rows_of_weight_zero_have_no_part_but_a_prediction(self, seed):
+    def test_rows_of_weight_zero_have_no_part_but_a_prediction(self, random_thresholds, seed):
         problem = draw(seed, n=90, missing=0.1)
         problem.w = (np.arange(90) % 3 > 0).astype(float)
         used = problem.w > 0
-        whole = grow(problem, constant_hessian=True, max_leaf_nodes=9)
-        alone = grow(
-            Problem(problem.X[used], problem.g[used]), constant_hessian=True, max_leaf_nodes=9
-        )
+        options = {"constant_hessian": True, "max_leaf_nodes": 9}
+        options["random_thresholds"] = random_thresholds
+        whole = grow(problem, **options)
+        alone = grow(Problem(problem.X[used], problem.g[used]), **options)
         np.testing.assert_array_equal(whole.nodes["feature"], alone.nodes["feature"])
         np.testing.assert_array_equal(whole.nodes["threshold"], alone.nodes["threshold"])
         np.testing.assert_allclose(whole.nodes["value"], alone.nodes["value"], rtol=1e-9)
@@ -245,8 +255,17 @@ class TestRandomness:
         assert roots.min() >= 1
         assert roots.max() <= 10 + 5 * np.sqrt(10)
 
-    def test_a_seed_decides(self):
-        problem, random = draw(8, n=300), {"max_features": 0.4, "subsample": 0.6}
+    @pytest.mark.parametrize(
+        "random",
+        [
+            {"max_features": 0.4},
+            {"subsample": 0.6},
+            {"random_thresholds": True},
+            {"max_features": 0.4, "subsample": 0.6, "random_thresholds": True},
+        ],
+    )
+    def test_a_seed_decides(self, random):
+        problem = draw(8, n=300)
         a, b, c = (grow(problem, seed=s, **random).bits for s in (1, 1, 2))
         assert a == b
         assert a != c
@@ -255,3 +274,74 @@ class TestRandomness:
         grown = grow(draw(8, n=300), subsample=0.5)
         assert grown.nodes["weight"][0] < 200
         np.testing.assert_array_equal(grown.prediction, grown.nodes["value"][grown.leaf_of_row])
+
+
+class TestRandomThresholds:
+    def test_every_row_can_be_told_apart(self):
+        # whatever is drawn leaves rows on both sides, so a node is divided if any feature can
+        problem = draw(3, n=50, missing=0.1, n_categories=(4,))
+        for seed in range(20):
+            grown = grow(
+                problem,
+                seed=seed,
+                constant_hessian=True,
+                max_leaf_nodes=50,
+                random_thresholds=True,
+            )
+            assert grown.nodes.size == 99
+            np.testing.assert_allclose(grown.prediction, -problem.g, rtol=1e-9)
+
+    def test_every_threshold_equally_often(self):
+        problem = Problem(np.arange(8.0)[:, None], np.random.default_rng(0).normal(size=8))
+        thresholds = [
+            grow(problem, seed=seed, max_leaf_nodes=2, random_thresholds=True).nodes["threshold"][
+                0
+            ]
+            for seed in range(280)
+        ]
+        drawn, counts = np.unique(thresholds, return_counts=True)
+        np.testing.assert_array_equal(drawn, np.arange(7) + 0.5)
+        assert abs(counts - 40).max() < 4 * np.sqrt(40 * 6 / 7)
+
+    def test_each_feature_has_a_draw_of_its_own(self):
+        # three equal columns: were their draws the same, the first would always be taken
+        problem = draw(3, n=200, n_numerical=1)
+        problem.X = np.tile(problem.X, 3)
+        problem.n_categories = np.zeros(3, dtype=int)
+        roots = [
+            grow(problem, seed=seed, max_leaf_nodes=2, random_thresholds=True).nodes["feature"][0]
+            for seed in range(90)
+        ]
+        # 30 of 90 each: five standard deviations
+        assert np.bincount(roots, minlength=3).min() >= 30 - 5 * np.sqrt(20)
+
+    def test_each_node_has_a_draw_of_its_own(self):
+        # 256 values, each alone in its bin: with the same draw in every node, the left child
+        # of a root divided after k of 256 would be divided after k / 256 of its own bins
+        problem = Problem(np.arange(255.0)[:, None], np.random.default_rng(0).normal(size=255))
+        shares = []
+        for seed in range(60):
+            nodes = grow(
+                problem, seed=seed, max_depth=2, max_leaf_nodes=None, random_thresholds=True
+            ).nodes
+            if nodes["left"][1] >= 0 and nodes["weight"][1] >= 20:
+                child = nodes["left"][1]
+                shares.append(
+                    (nodes["weight"][1] / 255, nodes["weight"][child] / nodes["weight"][1])
+                )
+        assert len(shares) >= 40
+        assert abs(np.corrcoef(np.transpose(shares))[0, 1]) < 5 / np.sqrt(len(shares))
+
+    def test_the_best_of_what_is_drawn_is_taken(self):
+        # one feature tells nearly all, the other two nothing: it is taken wherever it is cut
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(400, 3))
+        problem = Problem(X, np.where(X[:, 1] > 0, 5.0, -5.0) + rng.normal(size=400))
+        roots = [
+            grow(problem, seed=seed, max_leaf_nodes=2, random_thresholds=True).nodes[0]
+            for seed in range(60)
+        ]
+        assert np.mean([root["feature"] == 1 for root in roots]) > 0.9
+        exact = grow(problem, max_leaf_nodes=2).nodes[0]
+        assert max(root["gain"] for root in roots) <= exact["gain"]
+        assert len({root["threshold"].item() for root in roots}) > 20

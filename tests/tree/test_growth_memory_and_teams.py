@@ -18,9 +18,13 @@ MEMBERS = (2, 4)
 class TestHistogramsNotKept:
     @pytest.mark.parametrize("constant_hessian", [True, False])
     @pytest.mark.parametrize("n_members", [1, 2])
-    def test_any_number_of_kept_histograms(self, monkeypatch, constant_hessian, n_members):
+    @pytest.mark.parametrize("random_thresholds", [False, True])
+    def test_any_number_of_kept_histograms(
+        self, monkeypatch, constant_hessian, n_members, random_thresholds
+    ):
         problem = draw(0, n=500, n_numerical=4, n_categories=(20,), missing=0.05)
         options = {"constant_hessian": constant_hessian, "max_leaf_nodes": 40}
+        options["random_thresholds"] = random_thresholds
         everything = grow(problem, n_members, **options).bits
         one = 8 * 5 * 256 * (1 if constant_hessian else 2)  # bytes of a leaf's histograms
         for kept in (0, 1, 2, 3, 7, 39):
@@ -30,6 +34,7 @@ class TestHistogramsNotKept:
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="without compilation a team is one")
 class TestTeams:
+    @pytest.mark.parametrize("random_thresholds", [False, True])
     @pytest.mark.parametrize("constant_hessian", [True, False])
     @pytest.mark.parametrize(
         ("n", "n_numerical"),
@@ -40,9 +45,10 @@ class TestTeams:
             (100, 1),
         ],
     )
-    def test_same_bits(self, constant_hessian, n, n_numerical):
+    def test_same_bits(self, constant_hessian, n, n_numerical, random_thresholds):
         problem = draw(1, n=n, n_numerical=n_numerical, n_categories=(12,), missing=0.05)
         options = {"constant_hessian": constant_hessian, "max_leaf_nodes": 25, "n_trees": 2}
+        options["random_thresholds"] = random_thresholds
         alone = grow(problem, 1, **options).bits
         for n_members in MEMBERS:
             assert grow(problem, n_members, **options).bits == alone
@@ -62,8 +68,9 @@ class TestTeams:
             nodes = grow(problem, n_members).nodes
             assert nodes["feature"].max() == 1
 
+    @pytest.mark.parametrize("splitter", ["best", "random"])
     @pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
-    def test_the_three_stages(self, monkeypatch, loss):
+    def test_the_three_stages(self, monkeypatch, loss, splitter):
         problem = draw(4, n=700, n_categories=(5,), missing=0.05, n_tasks=3)
         monkeypatch.setattr(_base, "SMALL_CODES", 0)  # teams whatever the size
 
@@ -78,6 +85,7 @@ class TestTeams:
                 max_features=0.8,
                 categorical_features=[3],
                 loss=loss,
+                splitter=splitter,
                 random_state=0,
                 n_jobs=n_jobs,
             ).fit(problem.X, problem.y, task=problem.task_codes)

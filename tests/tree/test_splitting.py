@@ -66,6 +66,7 @@ class Scan:
         seed = np.uint64(0 if random_seed is None else random_seed)
         random = random_seed is not None
         node = make_node(totals, limits.l2, limits.min_weight, packing, random, seed)
+        node = node._replace(seed=seed)  # Python has made an int of it, which is a signed one
         if categorical:
             scan_categorical(histogram, node, make_scratch(), splits, words)
         else:
@@ -236,3 +237,142 @@ class TestCategorical:
         scan = Scan(draw(0, 9), 9, oracle.Limits(), categorical=True, floor=1e12)
         assert not scan.found
         assert len(scan.codes_left) == 256  # as before the call
+
+
+def possible_splits(rows, missing, categorical):
+    """Masks of what an exhaustive search tries, by bin and direction or by set of codes."""
+    codes = rows.codes[:, 0]
+    if categorical:
+        smoothing = oracle.smoothing_of(rows)
+        key = {
+            code: rows.g[codes == code].sum() / (rows.h[codes == code].sum() + smoothing)
+            for code in np.unique(codes).tolist()
+        }
+        in_order = sorted(key, key=lambda code: (key[code], code))
+        sets = [in_order[:size] for size in range(1, len(in_order))]
+        return {frozenset(chosen): np.isin(codes, chosen) for chosen in sets}
+    splits = {}
+    for missing_left in (False, True) if (codes == missing).any() else (False,):
+        for code in np.unique(codes[codes != missing]).tolist():
+            left = np.where(codes == missing, missing_left, codes <= code)
+            if not left.all():
+                splits[code, missing_left] = left
+    return splits
+
+
+def what_was_drawn(scan, rows):
+    """The key of the split in possible_splits."""
+    if scan.split["categorical"]:
+        return frozenset(scan.codes_left)
+    any_missing = (rows.codes == scan.missing).any()
+    return int(scan.split["bin"]), bool(any_missing and scan.split["missing_left"])
+
+
+#: 99.9 percent of chi-square variables of so many degrees of freedom are below.
+CHI_SQUARE = {4: 18.5, 6: 22.5}
+
+
+def assert_equally_often(counts):
+    expected = sum(counts) / len(counts)
+    assert sum((n - expected) ** 2 for n in counts) / expected < CHI_SQUARE[len(counts) - 1]
+
+
+class TestRandomThresholds:
+    @pytest.mark.parametrize("categorical", [False, True])
+    @pytest.mark.parametrize("n_words", [1, 2])
+    @given(seed=seeds, l2=l2_of, min_weight=min_weights, missing=st.booleans())
+    def test_a_split_of_the_exhaustive_search(
+        self, categorical, n_words, seed, l2, min_weight, missing
+    ):
+        rows = draw(seed, 9, missing, hessian=n_words == 2)
+        limits = oracle.Limits(min_weight=min_weight, l2=l2)
+        options = {"categorical": categorical, "n_words": n_words}
+        best, splits = Scan(rows, 9, limits, **options), possible_splits(rows, 8, categorical)
+        l2 += oracle.smoothing_of(rows) if categorical else 0.0
+        # the oracle takes a difference of scores, whose digits cancel where the gain is small
+        cancelled = 1e-15 * np.abs(rows.g).sum() ** 2
+        for random_seed in range(30):
+            scan = Scan(rows, 9, limits, random_seed=random_seed, **options)
+            if not scan.found:
+                continue
+            assert scan.split["gain"] <= best.split["gain"]
+            np.testing.assert_array_equal(scan.left, splits[what_was_drawn(scan, rows)])
+            reached = oracle.children_score(rows, scan.left, l2, limits.min_weight)
+            assert reached > -1.0
+            assert scan.split["gain"] == pytest.approx(reached, rel=ROUNDING, abs=cancelled)
+            if not (rows.codes == 8).any():
+                assert_missing_follow_the_heavier(scan, rows)
+
+    @pytest.mark.parametrize("n_words", [1, 2])
+    def test_every_threshold_equally_often(self, n_words):
+        codes, rng = np.array([0, 2, 3, 7, 8, 9, 14, 15]).repeat(5), np.random.default_rng(0)
+        rows = oracle.Rows(
+            codes[:, None], rng.integers(-99, 99, 40) * 1.0, np.ones(40), np.ones(40)
+        )
+        scans = [
+            Scan(rows, 20, oracle.Limits(), n_words=n_words, random_seed=s) for s in range(700)
+        ]
+        assert all(scan.found for scan in scans)
+        counts = np.bincount([scan.split["bin"] for scan in scans], minlength=20)
+        assert np.flatnonzero(counts).tolist() == [0, 2, 3, 7, 8, 9, 14]
+        assert_equally_often(counts[counts > 0])
+
+    @pytest.mark.parametrize("missing", [False, True])
+    def test_every_prefix_of_the_categories_equally_often(self, missing):
+        codes = np.array([1, 2, 5, 6, 7, 19 if missing else 18]).repeat(5)
+        g = np.array([30.0, -10, 20, 50, -40, 0]).repeat(5)
+        rows = oracle.Rows(codes[:, None], g, np.ones(30), np.ones(30))
+        counts = dict.fromkeys(possible_splits(rows, 19, categorical=True), 0)
+        assert len(counts) == 5
+        for seed in range(500):
+            scan = Scan(rows, 20, oracle.Limits(), categorical=True, random_seed=seed)
+            counts[frozenset(scan.codes_left)] += 1
+        assert_equally_often(counts.values())
+
+    def test_what_is_drawn_may_be_too_small(self):
+        # of three thresholds only the last leaves three rows on both sides; nothing is
+        # drawn again where another one was
+        codes, ones = np.array([0, 1, 2, *[3] * 10])[:, None], np.ones(13)
+        rows, limits = oracle.Rows(codes, np.arange(13.0), ones, ones), oracle.Limits(min_weight=3)
+        scans = [Scan(rows, 5, limits, random_seed=seed) for seed in range(300)]
+        assert {int(scan.split["bin"]) for scan in scans if scan.found} == {2}
+        # five standard deviations
+        assert abs(sum(scan.found for scan in scans) - 100) < 5 * np.sqrt(300 * 2 / 9)
+
+    def test_one_bin_cannot_be_divided(self):
+        ones = np.ones(5)
+        for code in (0, 3, 8):  # 8: all values are missing
+            rows = oracle.Rows(np.full((5, 1), code), np.arange(5.0), ones, ones)
+            for categorical in (False, True):
+                for seed in range(50):
+                    scan = Scan(
+                        rows, 9, oracle.Limits(), categorical=categorical, random_seed=seed
+                    )
+                    assert not scan.found
+
+    @pytest.mark.parametrize("code", [0, 3, 7])
+    def test_one_bin_and_missing_values_have_one_split(self, code):
+        ones = np.ones(6)
+        rows = oracle.Rows(np.array([code, 8]).repeat(3)[:, None], np.arange(6.0), ones, ones)
+        for seed in range(50):
+            split = Scan(rows, 9, oracle.Limits(), random_seed=seed).split
+            assert (split["bin"], split["missing_left"]) == (code, 0)
+
+    def test_missing_values_go_where_they_belong(self):
+        # they are like bin 1, or like bin 2: right of bin 0, left of bins 2, and apart from all
+        codes, ones = np.array([0, 1, 2, 3, 5]).repeat(10)[:, None], np.ones(50)
+        rows = oracle.Rows(codes, np.array([30.0, 10, -10, -30, 0]).repeat(10), ones, ones)
+        seen = set()
+        for seed in range(200):
+            scan = Scan(rows, 6, oracle.Limits(), random_seed=seed)
+            seen.add((int(scan.split["bin"]), int(scan.split["missing_left"])))
+        assert {(0, 0), (2, 1)} <= seen
+        assert not {(0, 1), (3, 1)} & seen
+
+    def test_only_a_larger_gain_replaces_a_split(self):
+        rows = draw(5, 9)
+        for seed in range(50):
+            drawn = Scan(rows, 9, oracle.Limits(), random_seed=seed).split["gain"]
+            for share in (0.9, 1.0, 1.1):
+                again = Scan(rows, 9, oracle.Limits(), floor=share * drawn, random_seed=seed)
+                assert again.found == (share < 1.0)

@@ -163,6 +163,7 @@ class TestThroughTheEstimator:
             learning_rate=1.0,
             min_samples_leaf=1,
             l2_regularization=0.0,
+            splitter="best",
             early_stopping=False,
             categorical_features=[0],
         ).fit(X, y)
@@ -181,6 +182,7 @@ class TestThroughTheEstimator:
             min_samples_leaf=1,
             max_leaf_nodes=2,
             l2_regularization=0.0,
+            splitter="best",
             early_stopping=False,
         )
         for first_right, heavier in [(7, 0.0), (3, 5.0)]:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba import config
 
 from rmtgb._jit import inner
 from rmtgb.tree.dtypes import Packing
@@ -20,8 +21,8 @@ CATEGORY_SMOOTHING = 10.0
 
 
 #: Splits whose gains are computed at a time: a multiple of what any processor's vectors hold,
-#: and LLVM's unrolling of them.
-VECTOR = np.uint64(32)
+#: and LLVM's unrolling of them. One without compilation: what fills up a vector is leftovers.
+VECTOR = np.uint64(1 if config.DISABLE_JIT else 32)
 
 _ZERO, _ONE = np.uint64(0), np.uint64(1)  # positions: signed ones are tested for negative values
 
