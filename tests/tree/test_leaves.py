@@ -96,6 +96,7 @@ class TestLeafValues:
             min_samples_leaf=5,
             learning_rate=0.3,
             early_stopping=False,
+            splitter="best",
             task_baseline="global",
         ).fit(problem.X, problem.y, sample_weight=weight)
         parts = model.predict_parts(problem.X)
