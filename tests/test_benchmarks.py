@@ -1,6 +1,8 @@
-"""What counts as a slowdown between two runs of the benchmarks."""
+"""What counts as a slowdown between two runs of the benchmarks, and what as more accurate."""
 
 import importlib.util
+import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,15 @@ def load(name):
 
 
 common, comparison = load("_common"), load("compare")
+
+
+@pytest.fixture
+def accuracy(monkeypatch):
+    """The script, which imports its neighbours as scripts do."""
+    monkeypatch.syspath_prepend(FOLDER)
+    yield load("accuracy")
+    for name in ("_common", "_peers"):
+        sys.modules.pop(name, None)
 
 
 def run_of(results, **groups):
@@ -126,3 +137,71 @@ def test_functions_are_timed_in_turn():
 )
 def test_durations_have_a_unit_that_suits_them(value, text):
     assert common.duration(value) == text
+
+
+#: Errors by set, method and seed. The best usual peer: a 2.0, 1.0; b 4.0, 4.0.
+ERRORS = {
+    "a": {"rmtgb": (1.0, 2.0), "catboost": (2.0, 2.0), "chimera": (4.0, 1.0)},
+    "b": {"rmtgb": (8.0, 8.0), "catboost": (4.0, 8.0), "chimera": (8.0, 4.0)},
+}
+#: With this one the best peers are 0.5, 1.0; 4.0, 4.0.
+STRONG = {"a": (0.5, 2.0), "b": (8.0, 8.0)}
+
+
+def results_of(errors):
+    return [
+        {"set": name, "seed": seed, "method": method, "error": error, "seconds": 1.0}
+        for seed in (0, 1)
+        for name, methods in errors.items()
+        for method, values in methods.items()
+        for error in values[seed : seed + 1]
+    ]
+
+
+class TestAccuracy:
+    def test_a_log_ratio_is_to_the_best_peer_on_that_set_and_seed(self, accuracy):
+        errors = accuracy.pivot(results_of(ERRORS), "error")
+        ratios = accuracy.log_ratios(errors, accuracy.USUAL)["rmtgb"] / math.log(2)
+        assert ratios.to_dict() == pytest.approx(
+            {("a", 0): -1, ("b", 0): 1, ("a", 1): 1, ("b", 1): 1}
+        )
+
+    def test_sets_have_a_mean_and_a_standard_error_over_seeds(self, accuracy):
+        errors = accuracy.pivot(results_of(ERRORS), "error")
+        sets = accuracy.per_set(accuracy.log_ratios(errors, accuracy.USUAL)["rmtgb"])
+        # of -1 and 1 the standard deviation is sqrt(2), over sqrt(2) seeds
+        assert (sets.loc["a"] / math.log(2)).tolist() == pytest.approx([0, 1])
+        assert (sets.loc["b"] / math.log(2)).tolist() == pytest.approx([1, 0])
+
+    def test_the_summary_is_a_geometric_mean_over_sets_and_seeds(self, accuracy):
+        summary = accuracy.summarise(accuracy.pivot(results_of(ERRORS), "error"), accuracy.USUAL)
+        assert summary["ratio"] == pytest.approx(2 ** (2 / 4))
+        # catboost: 1, 2, 1, 2; chimera: 2, 1, 2, 1
+        assert summary["best_ratio"] == pytest.approx(2 ** (2 / 4))
+        assert summary["pairs"] == 4
+        assert list(summary["lost"]) == ["b"]
+        assert summary["lost"]["b"] == pytest.approx((2.0, 0.0))
+
+    def test_one_more_peer_changes_only_the_summary_that_counts_it(self, accuracy):
+        more = {name: ERRORS[name] | {"lgb-strong": STRONG[name]} for name in ERRORS}
+        errors = accuracy.pivot(results_of(more), "error")
+        assert accuracy.summarise(errors, accuracy.USUAL)["ratio"] == pytest.approx(2 ** (2 / 4))
+        strong = accuracy.summarise(errors, accuracy.WITH_STRONG)
+        assert strong["ratio"] == pytest.approx(2 ** (4 / 4))
+
+    def test_the_best_single_peer_is_compared_pair_by_pair(self, accuracy):
+        errors = accuracy.pivot(results_of(ERRORS), "error").drop(columns="chimera")
+        summary = accuracy.summarise(errors, accuracy.USUAL)
+        assert (summary["best"], summary["won"]) == ("catboost", 1)
+        assert summary["ratio_to_best"] == pytest.approx(1.0)
+        assert summary["p"] == 1.0
+
+    def test_a_method_that_cannot_learn_a_set_is_left_out_there(self, accuracy):
+        results = results_of(ERRORS)
+        for result in results:
+            if (result["set"], result["method"]) == ("a", "chimera"):
+                result["error"] = None
+        errors = accuracy.pivot(results, "error")
+        # against catboost alone on a: 1/2, 1; as before on b: 2, 2
+        assert accuracy.summarise(errors, accuracy.USUAL)["ratio"] == pytest.approx(2 ** (1 / 4))
+        assert accuracy.error_table(errors).loc["a", "chimera"] == ""
