@@ -197,7 +197,7 @@ def sentences(summary):
     return (
         "Against {peers}: error {ratio:.3f} times that of the best peer, geometric mean over "
         "{pairs} pairs of set and seed. Best single peer: {best} at {best_ratio:.3f}; rmtgb has "
-        "{ratio_to_best:.3f} times its error, less in {won} of {pairs} pairs, Wilcoxon p = {p:.2g}."
+        "{ratio_to_best:.3f} times its error, less in {won} of {pairs}, Wilcoxon p = {p:.2g}."
     ).format_map(summary) + f" rmtgb loses on: {', '.join(lost) or 'no set'}."
 
 
