@@ -18,6 +18,9 @@ TASK_BINS = 32
 #: Rows of a task for each bin that it may have beyond that.
 ROWS_PER_BIN = 32
 
+#: Rounds between two looks at the losses.
+ROUNDS_PER_LOOK = 50
+
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
 
@@ -71,15 +74,18 @@ class TaskStage:
     rng : numpy.random.Generator
     former : TaskEnsembles, optional
         What is to be continued: each task goes on until it has ``n_iter_task`` rounds.
+    enough : callable, optional
+        Asked every ``ROUNDS_PER_LOOK`` rounds, with the losses so far, whether there are
+        enough rounds. Only for looking at losses: no trees are kept.
 
     Attributes
     ----------
-    losses : ndarray of float64 of shape (n_tasks, n_iter_task + 1, 2)
+    losses : ndarray of float64 of shape (n_tasks, n_rounds + 1, 2)
         Sums of the loss over a task's training and validation rows before each round, and
         after the last one. No columns without validation rows.
     """
 
-    def __init__(self, state, settings, rng, former=None):
+    def __init__(self, state, settings, rng, former=None, enough=None):
         self._state, self._training, self._team = state, state.training, state.team
         self._settings = settings.task_trees
         if former is None:
@@ -88,19 +94,22 @@ class TaskStage:
         self._missing_rounds = settings.n_iter_task - former.n_rounds
         self._n_rounds = max(0, int(self._missing_rounds.max()))
         self._seed = np.uint64(rng.integers(2**63))
-        self._grown = self._allocate()
-        if self._n_rounds > 0 or self.losses.size:  # losses are noted before the first round
-            self._boost()
+        per_look = self._n_rounds if enough is None else ROUNDS_PER_LOOK
+        self._grown = self._allocate(min(per_look, self._n_rounds))
+        self.losses = self._grown["losses"]
+        done = 0
+        while True:  # at least once, for losses are noted before the first round too
+            made = min(per_look, self._n_rounds - done)
+            self._boost(done, made)
+            done += made
+            if done == self._n_rounds or enough(self.losses[:, : done + 1]):
+                break
+        self.losses = self.losses[:, : done + 1]
 
-    @property
-    def losses(self):
-        """See the class."""
-        return self._grown["losses"]
-
-    def _allocate(self):
-        """Return the arrays in which kernels leave trees and losses."""
+    def _allocate(self, per_look):
+        """Return the arrays in which kernels leave the losses, and the trees of some rounds."""
         training, n_rounds = self._training, self._n_rounds
-        n_trees = n_rounds * training.loss.n_outputs
+        n_trees = per_look * training.loss.n_outputs
         task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
         n_leaves = np.array([self._settings.n_leaves(w) for w in task_weight], dtype=np.int64)
         slots = np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
@@ -120,7 +129,10 @@ class TaskStage:
             "losses": np.zeros((training.n_tasks, n_losses, 2)),
         }
 
-    def _boost(self):
+    def _boost(self, first_round, n_rounds):
+        if n_rounds == 0 and not self.losses.size:
+            return
+        job_rounds = {"first_round": first_round, "n_rounds": n_rounds}
         n_rows = np.diff(self._training.offsets)
         by_size = np.argsort(-n_rows, kind="stable")
         large = n_rows[by_size] * self._training.n_features >= TEAM_TASK_CODES
@@ -129,18 +141,18 @@ class TaskStage:
         arrays = self._state.arrays
         source = make_records(1, arrays, {})
         if large.any():
-            job = self._make_job(by_size[large], self._team, np.zeros(1, np.int64))
+            job = self._make_job(by_size[large], self._team, np.zeros(1, np.int64), job_rounds)
             self._team.run(boost, job.records, source)
         if not large.all():
             queue = np.zeros(1, np.int64)
 
             def take_tasks(member, n_members):
-                job = self._make_job(by_size[~large], Team(1), queue)
+                job = self._make_job(by_size[~large], Team(1), queue, job_rounds)
                 boost(0, 1, job.records, source)
 
             self._team.run(take_tasks)
 
-    def _make_job(self, tasks, team, queue):
+    def _make_job(self, tasks, team, queue, job_rounds):
         """Return a job with room for the largest of some tasks."""
         training, binned = self._training, self._training.binned
         n_rows = int(np.diff(training.offsets)[tasks].max())
@@ -159,7 +171,7 @@ class TaskStage:
             "threshold_width": 256,
             "n_rebinned": n_features,
         }
-        fields |= {"stage_seed": self._seed, "n_rounds": self._n_rounds}
+        fields |= {"stage_seed": self._seed, **job_rounds}
         raw = np.empty((n_outputs, n_rows))
         arrays = {
             **self._grown,

@@ -24,6 +24,9 @@ from rmtgb.boosting.state import BoostState
 #: when the task's own number of rounds is chosen.
 COMMON_ROWS = 50.0
 
+#: Stage 3 goes on as long as each look at the losses finds them smaller by this share.
+MIN_IMPROVEMENT = 1e-3
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -119,11 +122,14 @@ def _finish(state, settings, random_thresholds, rng, path):
     training = state.training
     total_weight = np.array([training.weight.sum(), training.validation_weight.sum()])
     state.raw[:] = path.raw
-    losses = TaskStage(state, settings, deepcopy(rng)).losses
-    validation = losses[:, :, VALIDATION]
-    common = validation.sum(axis=0) / total_weight[VALIDATION]
-    n_rounds = np.argmin(validation + COMMON_ROWS * common, axis=1)
-    loss = validation[np.arange(n_rounds.size), n_rounds].sum() / total_weight[VALIDATION]
+    seen = [np.inf]
+
+    def enough(losses):
+        seen.append(_task_lengths(losses, total_weight[VALIDATION])[0])
+        return seen[-1] > seen[-2] * (1.0 - MIN_IMPROVEMENT)
+
+    losses = TaskStage(state, settings, deepcopy(rng), enough=enough).losses
+    loss, n_rounds = _task_lengths(losses, total_weight[VALIDATION])
     sums = path.losses | {"task": losses.sum(axis=0)}
     lengths = StageLengths(
         path.rounds["shared"],
@@ -136,6 +142,17 @@ def _finish(state, settings, random_thresholds, rng, path):
         ),
     )
     return loss, lengths
+
+
+def _task_lengths(losses, total_weight):
+    """Return the mean validation loss of stage 3, and each task's number of rounds for it.
+
+    A task's number is where its own loss and ``COMMON_ROWS`` rows of the common one are least.
+    """
+    validation = losses[:, :, VALIDATION]
+    common = validation.sum(axis=0) / total_weight
+    n_rounds = np.argmin(validation + COMMON_ROWS * common, axis=1)
+    return validation[np.arange(n_rounds.size), n_rounds].sum() / total_weight, n_rounds
 
 
 def with_task_thresholds(settings, random_thresholds):
