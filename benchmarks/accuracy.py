@@ -2,15 +2,17 @@
 
     python benchmarks/accuracy.py FOLDER                          # everything; takes long
     python benchmarks/accuracy.py FOLDER --sets school outliers --seeds 42 --methods rmtgb chimera
-    python benchmarks/accuracy.py FOLDER --cache FILE.json --plot FILE.png --markdown FILE.md
+    python benchmarks/accuracy.py FOLDER --cache FILE.jsonl --plot FILE.png --markdown FILE.md
 
-Sets are the files of FOLDER (.csv, .csv.gz, .parquet) with columns ``task`` and ``target``, and
-four generated scenarios. A file is split at random, 80 to 20, by class if the target has two
-values; errors are RMSE, for classes log loss. A ratio is that of an error and the least error of
-the peers on the same set and split: 1 is as good as having known the best peer in advance.
+Sets are the files of FOLDER (.csv, .csv.gz, .parquet) with columns ``task`` and ``target``,
+scenarios, and scikit-learn's diabetes set with sex as the task. Fresh sets, on which no default
+was chosen, are summed up apart. A table is split at random, 80 to 20, by class if the target has
+two values; errors are RMSE, for classes log loss. A ratio is that of an error to the least error
+of the peers on the same set and split: 1 is as good as having known the best peer in advance.
 
 With ``--cache`` a rerun computes only what changed: data, sources of rmtgb, version of a library,
-or ``_peers.py``, which says how the peers are tuned. Fit times contain that tuning.
+or ``_peers.py``, which says how the peers are tuned. Several runs at once may share the file: each
+adds a line per result. Fit times contain the tuning.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,15 +29,31 @@ import pandas as pd
 from _common import print_circumstances, seconds
 from _peers import METHODS, USUAL, WITH_STRONG, Data
 from scipy.stats import wilcoxon
+from sklearn.datasets import load_diabetes
 from sklearn.metrics import log_loss, root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
 import rmtgb
 from rmtgb.datasets import make_task_scenario
 
-SCENARIOS = ("pooled", "independent", "related", "outliers")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-FIT_ROWS, TEST_ROWS = 300, 1000
+
+#: Scenario, rows per task to learn from, and further arguments of make_task_scenario.
+SCENARIOS = {
+    **{name: (name, 300, {}) for name in ("pooled", "independent", "related", "outliers")},
+    "clusters": ("clusters", 100, {}),
+    "related-noisy": ("related", 60, {"n_tasks": 40, "n_features": 8, "noise": 0.3}),
+    "outliers-many": ("outliers", 200, {
+        "n_tasks": 30, "n_outlier_tasks": 6, "n_features": 10, "noise": 0.2
+    }),
+    "outliers-classes": ("outliers", 150, {
+        "n_tasks": 20, "n_outlier_tasks": 3, "noise": 0.1, "classification": True
+    }),
+}  # fmt: skip
+TEST_ROWS = 1000
+
+#: No default of rmtgb was chosen on these, and none may be: they show what defaults are worth.
+FRESH = ("clusters", "related-noisy", "outliers-many", "outliers-classes", "diabetes")
 
 #: Circles are rmtgb and its settings, squares LightGBM, anything else the other libraries.
 MARKS = {
@@ -45,9 +64,17 @@ MARKS = {
 }  # fmt: skip
 
 
-def find_files(folder):
-    files = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES))
-    return {path.name.removesuffix(".gz").rpartition(".")[0]: path for path in files}
+def read_diabetes():
+    return load_diabetes(scaled=False, as_frame=True).frame.rename(columns={"sex": "task"})
+
+
+def find_tables(folder):
+    """Return a function for each set that is no scenario, which reads it."""
+    tables = {"diabetes": read_diabetes}
+    for path in sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES)):
+        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+        tables[path.name.removesuffix(".gz").rpartition(".")[0]] = functools.partial(read, path)
+    return tables
 
 
 def as_category(column):
@@ -57,9 +84,9 @@ def as_category(column):
 
 
 @functools.cache
-def read(path):
-    """Return X and y of a file; what is no number becomes a category."""
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+def features_and_target(read):
+    """Return X and y of a table; what is no number becomes a category."""
+    frame = read()
     y, task = frame.pop("target").to_numpy(), frame.pop("task")
     frame.columns = [f"x{i}" for i in range(frame.shape[1])]  # some libraries dislike odd names
     categories = frame.select_dtypes(exclude="number").apply(as_category)
@@ -67,18 +94,19 @@ def read(path):
     return X, (y == y.max()).astype(np.int64) if np.unique(y).size == 2 else y
 
 
-def load(name, files, seed):
+def load(name, tables, seed):
     """Return the training rows of a set and split, and X and y of the test rows."""
-    if name in files:
-        X, y = read(files[name])
+    if name in tables:
+        X, y = features_and_target(tables[name])
         is_class = np.unique(y).size == 2
         rows, stratify = np.arange(y.size), y if is_class else None
         split = train_test_split(rows, test_size=0.2, random_state=seed, stratify=stratify)
     else:
-        n = FIT_ROWS + TEST_ROWS
-        X, y = make_task_scenario(name, n_samples_per_task=n, as_frame=True, random_state=seed)
-        X["task"], is_class = as_category(X["task"]), False
-        is_fit = np.arange(y.size) % n < FIT_ROWS
+        scenario, n_fit, settings = SCENARIOS[name]
+        n, options = n_fit + TEST_ROWS, {"as_frame": True, "random_state": seed}
+        X, y = make_task_scenario(scenario, n_samples_per_task=n, **settings, **options)
+        X["task"], is_class = as_category(X["task"]), "classification" in settings
+        is_fit = np.arange(y.size) % n < n_fit
         split = np.flatnonzero(is_fit), np.flatnonzero(~is_fit)
     X_fit, X_test = (X.iloc[rows].reset_index(drop=True) for rows in split)
     return Data(X_fit, y[split[0]], not is_class, seed), X_test, y[split[1]]
@@ -91,11 +119,12 @@ def digest(*contents):
 @functools.cache
 def state_of(library):
     """Return what the errors of a library depend on besides the data; None: not installed."""
+    tuning = Path(__file__).with_name("_peers.py").read_bytes()
     if library == "rmtgb":
         sources = sorted(Path(rmtgb.__file__).parent.rglob("*.py"))
-        return digest(*(path.read_bytes() for path in sources))
+        return digest(tuning, *(path.read_bytes() for path in sources))
     try:
-        return version(library)
+        return f"{version(library)}, tuning {digest(tuning)}"
     except PackageNotFoundError:
         print(f"{library} is not installed: skipped")
         return None
@@ -125,22 +154,21 @@ def measure(method, data, X_test, y_test):
 
 def measure_all(options):
     """Yield the results of each set, seed and method, from the cache where they are known."""
-    cache = options.cache
-    known = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
-    tuning = digest(Path(__file__).with_name("_peers.py").read_bytes())
+    lines = options.cache.read_text().splitlines() if options.cache.exists() else []
+    known = dict(json.loads(line) for line in lines)
     libraries = {method: METHODS[method][0] for method in options.methods}
     there = {method: lib for method, lib in libraries.items() if state_of(lib) is not None}
     for seed, name in itertools.product(options.seeds, options.sets):
-        data, X_test, y_test = load(name, options.files, seed)
-        rows = digest(pd.util.hash_pandas_object(data.X).to_numpy(), data.y)
+        data, X_test, y_test = load(name, options.tables, seed)
+        hashes = (pd.util.hash_pandas_object(X).to_numpy() for X in (data.X, X_test))
+        rows = digest(*hashes, data.y, y_test)
         for method, library in there.items():
-            state = f"{library} {state_of(library)}, tuning {tuning}"
-            key = f"{name} {rows}, seed {seed}, {method}, {state}"
+            key = f"{name} {rows}, seed {seed}, {method}, {library} {state_of(library)}"
             if key not in known:
                 known[key] = measure(method, data, X_test, y_test)
                 print(f"{key}: {known[key]}", flush=True)
-                if cache is not None:
-                    cache.write_text(json.dumps(known, indent=1) + "\n")
+                with options.cache.open("a") as file:
+                    file.write(json.dumps([key, known[key]]) + "\n")
             yield {"set": name, "seed": seed, "method": method, **known[key]}
 
 
@@ -178,7 +206,7 @@ def summarise(errors, peers):
     difference = (ratios["rmtgb"] - ratios[best]).dropna()
     sets = per_set(ratios["rmtgb"])
     return {
-        "peers": peers,
+        "peers": ", ".join(peers),
         "ratio": np.exp(ratios["rmtgb"].mean()),
         "pairs": len(difference),
         "best": best,
@@ -220,11 +248,13 @@ def error_table(errors):
 def report(results):
     """Return titles and tables or sentences."""
     errors, times = (pivot(results, value) for value in ("error", "seconds"))
-    yield "Error, mean over seeds, and ratio to the best usual peer", error_table(errors)
+    for is_fresh, part in errors.groupby(errors.index.isin(FRESH, level="set")):
+        kind = "Fresh sets" if is_fresh else "Sets"
+        yield f"{kind}: mean error over seeds, ratio to the best usual peer", error_table(part)
+        for title, peers in (("usual peers", USUAL), ("with LightGBM strong", WITH_STRONG)):
+            if "rmtgb" in part and set(peers) & set(part):
+                yield f"{kind}: {title}", sentences(summarise(part, peers))
     yield "Seconds of a fit, mean over seeds", as_text(by_set(times).mean(), ".2f")
-    for title, peers in (("Usual peers", USUAL), ("With LightGBM strong", WITH_STRONG)):
-        if "rmtgb" in errors and set(peers) & set(errors):
-            yield title, sentences(summarise(errors, peers))
 
 
 def markdown(part):
@@ -248,7 +278,7 @@ def draw(errors):
         marker, color = MARKS[name]
         size, order = (90, 3) if name == "rmtgb" else (34, 2)
         axes.scatter(
-            ratios[name], rows, size, color, marker, label=name, zorder=order,
+            ratios[name], rows, size, color, marker=marker, label=name, zorder=order,
             edgecolor="white", linewidth=0.6,
         )  # fmt: skip
     axes.set(xscale="log", xlabel="error / error of the best usual peer, log scale")
@@ -271,12 +301,12 @@ def parse_options():
     parser.add_argument("--sets", nargs="+", metavar="SET", help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 1, 2])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--cache", type=Path, metavar="FILE.json")
+    parser.add_argument("--cache", type=Path, default=os.devnull, metavar="FILE.jsonl")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     parser.add_argument("--markdown", type=Path, metavar="FILE.md")
     options = parser.parse_args()
-    options.files = find_files(options.folder)
-    there = [*SCENARIOS, *options.files]
+    options.tables = find_tables(options.folder)
+    there = sorted([*SCENARIOS, *options.tables], key=FRESH.__contains__)  # those come last
     options.sets = options.sets or there
     if unknown := set(options.sets) - set(there):
         parser.error(f"no such set: {', '.join(unknown)}; there are {', '.join(there)}")

@@ -4,8 +4,12 @@ import importlib.util
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+
+from rmtgb.datasets import make_task_scenario
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
@@ -205,3 +209,106 @@ class TestAccuracy:
         # against catboost alone on a: 1/2, 1; as before on b: 2, 2
         assert accuracy.summarise(errors, accuracy.USUAL)["ratio"] == pytest.approx(2 ** (1 / 4))
         assert accuracy.error_table(errors).loc["a", "chimera"] == ""
+
+    def test_fresh_sets_are_summed_up_apart(self, accuracy):
+        errors = {"school": ERRORS["a"], "diabetes": ERRORS["b"]}
+        parts = dict(accuracy.report(results_of(errors)))
+        assert [title for title in parts if "usual peers" in title] == [
+            "Sets: usual peers",
+            "Fresh sets: usual peers",
+        ]
+        assert "error 1.000 times that of the best peer" in parts["Sets: usual peers"]
+        assert "error 2.000 times that of the best peer" in parts["Fresh sets: usual peers"]
+        tables = [part.index[:-1].tolist() for part in parts.values() if "ratio" in part]
+        assert tables == [["school"], ["diabetes"]]
+
+    def test_without_rmtgb_there_are_tables_alone(self, accuracy):
+        errors = {"a": {"catboost": (2.0, 2.0), "chimera": (4.0, 1.0)}}
+        assert not any(isinstance(part, str) for _, part in accuracy.report(results_of(errors)))
+
+
+class TestAccuracySets:
+    def test_all_fresh_sets_exist(self, accuracy, tmp_path):
+        assert set(accuracy.FRESH) <= {*accuracy.SCENARIOS, *accuracy.find_tables(tmp_path)}
+
+    @pytest.mark.parametrize("name", ["related", "clusters", "related-noisy", "outliers-classes"])
+    def test_a_scenario_gives_so_many_rows_per_task(self, accuracy, name):
+        data, X_test, y_test = accuracy.load(name, {}, seed=1)
+        n_fit = accuracy.SCENARIOS[name][1]
+        assert (data.X["task"].value_counts() == n_fit).all()
+        assert (X_test["task"].value_counts() == 1000).all()
+        assert (len(data.X), len(X_test)) == (data.y.size, y_test.size)
+        assert data.is_regression is (name != "outliers-classes")
+
+    def test_the_first_rows_of_a_scenario_are_learned_from(self, accuracy):
+        data, _, _ = accuracy.load("outliers", {}, seed=42)
+        X, y = make_task_scenario("outliers", random_state=42)
+        np.testing.assert_array_equal(data.X.astype(float), X)
+        np.testing.assert_array_equal(data.y, y)
+
+    def test_the_sex_is_the_task_of_the_diabetes_set(self, accuracy, tmp_path):
+        data, X_test, _ = accuracy.load("diabetes", accuracy.find_tables(tmp_path), seed=1)
+        assert data.is_regression
+        assert (len(data.X), len(X_test)) == (353, 89)
+        assert data.X["task"].nunique() == 2
+
+    def test_a_file_has_its_task_and_its_categories(self, accuracy, tmp_path):
+        lines = [f"{i},{'ab'[i % 2]},{'xyz'[i % 3]},{i % 2}" for i in range(20)]
+        text = "\n".join(["number,kind,task,target", *lines]) + "\n"
+        (tmp_path / "some.csv").write_text(text)
+        data, X_test, y_test = accuracy.load("some", accuracy.find_tables(tmp_path), seed=1)
+        assert data.categories() == ["x1", "task"]
+        assert (len(data.X), len(X_test)) == (16, 4)
+        assert not data.is_regression
+        assert y_test.mean() == 0.5
+
+
+class TestAccuracyCache:
+    @pytest.fixture
+    def run(self, accuracy, tmp_path, monkeypatch):
+        """Measure a method that predicts the mean; return its error and the number of fits."""
+        fitted = []
+
+        def fit(data):
+            fitted.append(len(data.X))
+            return lambda X: np.full(len(X), data.y.mean())
+
+        def measure_all():
+            fitted.clear()
+            (result,) = accuracy.measure_all(options)
+            return result["error"], len(fitted)
+
+        monkeypatch.setitem(accuracy.METHODS, "mean", ("numpy", fit))
+        options = SimpleNamespace(
+            cache=tmp_path / "cache.jsonl", methods=["mean"], sets=["diabetes"], seeds=[1],
+            tables=accuracy.find_tables(tmp_path),
+        )  # fmt: skip
+        return measure_all
+
+    def test_what_is_known_is_not_measured_again(self, run):
+        error, n_fitted = run()
+        assert n_fitted == 1
+        assert run() == (error, 0)
+
+    @pytest.mark.parametrize("what", ["state_of", "load"])
+    def test_another_library_or_other_test_rows_are_measured(
+        self, run, accuracy, monkeypatch, what
+    ):
+        def load(*args, **kwargs):
+            data, X_test, y_test = known(*args, **kwargs)
+            return data, X_test, y_test + 1
+
+        run()
+        known = getattr(accuracy, what)
+        other = {"state_of": lambda _: "another version", "load": load}
+        monkeypatch.setattr(accuracy, what, other[what])
+        assert run()[1] == 1
+        assert run()[1] == 0
+        monkeypatch.setattr(accuracy, what, known)
+        assert run()[1] == 0
+
+    def test_rmtgb_is_known_by_its_sources_and_a_peer_by_its_version(self, accuracy):
+        numpy_state = accuracy.state_of("numpy")
+        assert numpy_state.startswith(f"{np.__version__}, tuning ")
+        assert len(accuracy.state_of("rmtgb")) == 12
+        assert accuracy.state_of("no-such-library") is None
