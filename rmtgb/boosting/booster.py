@@ -6,9 +6,10 @@ import numpy as np
 
 from rmtgb.boosting.rounds import boost
 from rmtgb.boosting.state import TrainingSet
-from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.job import Job, n_words_for
+from rmtgb.tree.kernels.linear_leaves import BLOCK_ROWS
+from rmtgb.tree.slots import TreeSlots
 
 #: Codes (rows times features) of one call of the kernel, over all of its rounds: some tenths
 #: of a second, for until it returns nobody can interrupt it.
@@ -58,9 +59,12 @@ def ensemble_fields(training: TrainingSet, trees, n_rows, n_leaves, constant_hes
         Whether the trees see constant hessians.
     """
     n_words = n_words_for(constant_hessian, n_rows)
+    linear = trees.linear_leaves
     sizes = {
         "n_rows": n_rows,
         "n_features": training.n_features,
+        "n_parents": 2 * n_leaves - 1 if linear else 0,
+        "n_blocks": n_leaves + n_rows // BLOCK_ROWS if linear else 0,
         "n_outputs": training.loss.n_outputs,
         "n_words": n_words,
         "n_hessians": n_rows if n_words > 1 else 0,
@@ -106,6 +110,7 @@ class Booster:
         training = state.training
         self._state, self._formers, self._grown = state, formers, [[f] for f in formers]
         n_rows, n_sides = training.y.size, len(formers)
+        self._linear_leaves = trees.linear_leaves
         self._slot_leaves = trees.n_leaves(training.weight.sum())
         sizes, self._fields = ensemble_fields(
             training, trees, n_rows, self._slot_leaves, constant_hessian
@@ -149,7 +154,7 @@ class Booster:
             self._state.team.run(boost, job.records, job.records)
             made = int(job.records["rounds_done"][0]) - done
             done += made
-            self.collect(job.arrays, made)
+            self.collect(made)
             stopped = monitor.after_rounds(made) or bool(job.records["stopped"][0])
         if watch is not None:
             watch.best_round = int(job.records["best_round"][0])
@@ -165,8 +170,12 @@ class Booster:
         if watch is not None:
             sizes["n_watched"] = sizes["n_rows"]
             fields |= {"patience": watch.patience, "tolerance": watch.tolerance}
-        arrays = self._arrays | self._tree_slots(per_call)
-        return Job(sizes, fields, arrays, self._state.team)
+        self._slots = TreeSlots(
+            np.full(len(self._formers), self._slot_leaves),
+            per_call * self._sizes["n_outputs"],
+            self._linear_leaves,
+        )
+        return Job(sizes, fields, self._arrays | self._slots.arrays, self._state.team)
 
     def ensembles(self):
         """Return what there was before and what has been grown, an Ensemble for each side."""
@@ -180,32 +189,9 @@ class Booster:
         limit = min(CODES_PER_CALL // max(1, codes), NODES_PER_CALL // nodes)
         return min(n_rounds, max(1, limit // len(self._formers)))
 
-    def _tree_slots(self, n_rounds):
-        n_sides, n_trees = len(self._formers), n_rounds * self._sizes["n_outputs"]
-        n_nodes = n_trees * (2 * self._slot_leaves - 1)
-        n_sets = n_trees * max(1, self._slot_leaves - 1)
-        return {
-            "nodes": np.empty(n_sides * n_nodes, TREE_NODE),
-            "category_sets": np.empty((n_sides * n_sets, SET_WORDS), np.uint64),
-            "node_starts": n_nodes * np.arange(n_sides),
-            "set_starts": n_sets * np.arange(n_sides),
-            "slot_leaves": np.full(n_sides, self._slot_leaves),
-            "tree_sizes": np.zeros((n_sides, n_trees, 2), np.int32),
-        }
-
-    def collect(self, arrays, n_rounds):
+    def collect(self, n_rounds):
         """Copy the trees of the last rounds to where they stay."""
         n_outputs = self._sizes["n_outputs"]
         trees = np.arange(n_rounds * n_outputs)
         for side, grown in enumerate(self._grown):
-            n_leaves = arrays["slot_leaves"][side]
-            grown.append(
-                Ensemble.gather(
-                    arrays["nodes"],
-                    arrays["category_sets"],
-                    arrays["node_starts"][side] + trees * (2 * n_leaves - 1),
-                    arrays["set_starts"][side] + trees * max(1, n_leaves - 1),
-                    arrays["tree_sizes"][side, trees],
-                    n_outputs,
-                )
-            )
+            grown.append(self._slots.gather(np.full_like(trees, side), trees, n_outputs))

@@ -88,6 +88,8 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
         rng_bins,
         team,
     )
+    if former is not None:  # its slopes belong to its scale
+        mapper = replace(mapper, standardizer=former.standardizer)
     lengths = chosen_on = None
     if settings.stopping is not None and former is None:
         chosen_on = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
@@ -109,7 +111,7 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
     if lengths is None or validation is not None:
         training = _training_set(rows, None, mapper, n_tasks, settings, team)
     if former is None:
-        former = ThreeStageModel.untrained(_baseline(training, settings))
+        former = ThreeStageModel.untrained(_baseline(training, settings), mapper.standardizer)
     else:
         order = TaskIndex.from_codes(rows.task_codes, n_tasks).order
         predictions = former.former_predictions(rows.X[order], rows.task_codes[order], team)
@@ -167,7 +169,7 @@ def _training_set(rows, validation, mapper, n_tasks, settings, team):
     index = TaskIndex.from_codes(task_codes, n_tasks)
     position = np.empty_like(index.order)
     position[index.order] = np.arange(index.order.size)
-    binned = mapper.empty(task_codes.size)
+    binned = mapper.empty(task_codes.size, settings.stages.any_linear)
     done = 0
     for part in both:
         mapper.transform(part.X, position[done : done + part.y.size], binned, team)

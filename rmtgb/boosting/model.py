@@ -11,6 +11,7 @@ from rmtgb.boosting.stage_3_task_specific import TaskEnsembles
 from rmtgb.boosting.state import FormerPredictions
 from rmtgb.tasks.baseline import Baseline
 from rmtgb.tree.ensemble import Ensemble
+from rmtgb.tree.standardizer import Standardizer, Values
 
 #: Rows that are predicted at a time: their values stay in the second-level cache.
 BLOCK_ROWS = 4096
@@ -25,26 +26,34 @@ class ThreeStageModel:
     Attributes
     ----------
     baseline : Baseline
+    standardizer : Standardizer
     shared : Ensemble
     partition : Partition
     task_specific : TaskEnsembles
     """
 
     baseline: Baseline
+    standardizer: Standardizer
     shared: Ensemble
     partition: Partition
     task_specific: TaskEnsembles
 
     @classmethod
-    def untrained(cls, baseline):
+    def untrained(cls, baseline, standardizer):
         """Return a model of a Baseline and no trees."""
         n_tasks, n_outputs = baseline.tasks.shape
         return cls(
             baseline,
+            standardizer,
             Ensemble.empty(n_outputs),
             Partition.empty(n_tasks, n_outputs),
             TaskEnsembles.empty(n_tasks, n_outputs),
         )
+
+    @property
+    def _ensembles(self):
+        sides = self.partition.inlier, self.partition.outlier
+        return self.shared, *sides, self.task_specific.trees
 
     @property
     def n_outputs(self):
@@ -89,7 +98,7 @@ class ThreeStageModel:
             block = slice(start, start + BLOCK_ROWS)
             if order is not None:
                 block = order[block]
-            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            values = self._values(X[block])
             codes = task_codes[block]
             out = np.zeros((len(PARTS), self.n_outputs, codes.size))
             out[0] = baseline[codes].T
@@ -123,7 +132,7 @@ class ThreeStageModel:
 
         def predict_block(start):
             block = slice(start, start + BLOCK_ROWS)
-            values = np.ascontiguousarray(X[block], dtype=np.float64)
+            values = self._values(X[block])
             codes = task_codes[block]
             weight = self.outlier_weights[codes]
             out = np.ascontiguousarray(raw[:, block])
@@ -153,7 +162,7 @@ class ThreeStageModel:
         ndarray of float64 of shape (n_outputs, n)
             A new array each time.
         """
-        values = np.ascontiguousarray(X, dtype=np.float64)
+        values = self._values(X)
         weight = np.append(self.outlier_weights, self.unseen_weight)[task_codes]
         raw = np.vstack([self.baseline.tasks, self.baseline.population])[task_codes].T.copy()
         for r in range(self.shared.n_rounds):
@@ -172,7 +181,14 @@ class ThreeStageModel:
             self._add_task_rounds(raw, values, task_codes, r, r + 1)
             yield raw.copy()
 
-    def _add_task_rounds(self, prediction, X, task_codes, first_round, stop_round):
+    def _values(self, X):
+        """Return rows (m, n_features) as ensembles take them."""
+        raw = np.ascontiguousarray(X, dtype=np.float64)
+        if not any(ensemble.slopes.size for ensemble in self._ensembles):
+            return Values(raw, np.empty((0, raw.shape[1]), np.float32))
+        return Values(raw, self.standardizer.transform(raw))
+
+    def _add_task_rounds(self, prediction, values, task_codes, first_round, stop_round):
         starts, n_outputs = self.task_specific.starts, self.n_outputs
         if starts[-1] == 0:
             return
@@ -180,17 +196,11 @@ class ThreeStageModel:
         if stop_round is not None:
             stop = np.minimum(stop, starts[:-1] + stop_round * n_outputs)
         first = np.minimum(starts[:-1] + first_round * n_outputs, stop)
-        self.task_specific.trees.add_ranges_to(prediction, X, task_codes, first, stop)
+        self.task_specific.trees.add_ranges_to(prediction, values, task_codes, first, stop)
 
     def gains(self, n_features):
         """Return the gain of each feature by ensemble: shape (4, n_features)."""
-        ensembles = (
-            self.shared,
-            self.partition.inlier,
-            self.partition.outlier,
-            self.task_specific.trees,
-        )
-        return np.array([ensemble.gains(n_features) for ensemble in ensembles])
+        return np.array([ensemble.gains(n_features) for ensemble in self._ensembles])
 
     def task_gains(self, n_features):
         """Return the gain of each feature in each task's own trees: (n_tasks, n_features)."""

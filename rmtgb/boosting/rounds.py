@@ -11,8 +11,9 @@ from rmtgb._team import share, take_ticket
 from rmtgb.boosting.gate_rounds import combine_sides, step_theta
 from rmtgb.boosting.task_rows import give_back_rows, take_rows, to_common_codes
 from rmtgb.losses.pointwise import fill_gradients, sum_losses
-from rmtgb.tree.kernels.growth import N_NODES, N_SETS, grow_tree
+from rmtgb.tree.kernels.growth import N_NODES, N_SETS, N_SLOPES, grow_tree
 from rmtgb.tree.kernels.leaves import add_leaf_values, set_leaf_quantiles
+from rmtgb.tree.kernels.linear_leaves import fit_slopes
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import pack_rows
 from rmtgb.tree.kernels.random import mix
@@ -105,17 +106,22 @@ def _add_tree(job, ensemble, r, tree, round_seed):
     side, output = tree // job["n_outputs"], tree % job["n_outputs"]
     coefficient = array_of(job, "coefficient")[side]
     owner, slot = ensemble + side, r * job["n_outputs"] + output
-    nodes, category_sets = _tree_slot(job, owner, slot)
+    nodes, category_sets, slopes = _tree_slot(job, owner, slot)
     job["seed"] = mix(round_seed, output)
     pack_rows(job, output, coefficient)
     wait(job)
     grow_tree(job, nodes, category_sets)
     if job["leaf_quantile"] > 0.0:
-        _refit_leaves(job, nodes, coefficient)
-    add_leaf_values(job, nodes, array_of(job, "sides")[side, output])
+        _compute_residuals(job, coefficient)
+    if job["linear_leaves"]:
+        fit_slopes(job, nodes, slopes)
+    if job["leaf_quantile"] > 0.0:
+        set_leaf_quantiles(job, nodes, slopes)
+        wait(job)
+    add_leaf_values(job, nodes, slopes, array_of(job, "sides")[side, output])
     if job["member"] == 0:
         counts, sizes = array_of(job, "counts"), array_of(job, "tree_sizes")[owner, slot]
-        sizes[0], sizes[1] = counts[N_NODES], counts[N_SETS]
+        sizes[0], sizes[1], sizes[2] = counts[N_NODES], counts[N_SETS], counts[N_SLOPES]
         if job["n_queued"] > 0:
             to_common_codes(job, nodes[: counts[N_NODES]], category_sets)
     wait(job)
@@ -123,22 +129,22 @@ def _add_tree(job, ensemble, r, tree, round_seed):
 
 @part
 def _tree_slot(job, owner, slot):
-    """Return where the nodes and the category sets of a tree belong."""
-    n_leaves = array_of(job, "slot_leaves")[owner]
-    n_nodes, n_sets = 2 * n_leaves - 1, max(1, n_leaves - 1)
-    node = array_of(job, "node_starts")[owner] + slot * n_nodes
-    one_set = array_of(job, "set_starts")[owner] + slot * n_sets
+    """Return where the nodes, the category sets and the slopes of a tree belong."""
+    starts, widths = array_of(job, "slot_starts")[owner], array_of(job, "slot_widths")[owner]
+    node, one_set = starts[0] + slot * widths[0], starts[1] + slot * widths[1]
+    slope = starts[2] + slot * widths[2]
     return (
-        array_of(job, "nodes")[node : node + n_nodes],
-        array_of(job, "category_sets")[one_set : one_set + n_sets],
+        array_of(job, "nodes")[node : node + widths[0]],
+        array_of(job, "category_sets")[one_set : one_set + widths[1]],
+        array_of(job, "slopes")[slope : slope + widths[2]],
     )
 
 
 @inner
-def _refit_leaves(job, nodes, coefficient):
-    """Give leaves the quantile of residual / c, weighted by c times the row's weight.
+def _compute_residuals(job, coefficient):
+    """Compute residual / c, and as its weight c times the row's weight.
 
-    It minimises the sum of ``weight * |residual - c * value|`` over a leaf.
+    Their quantile minimises the sum of ``weight * |residual - c * value|`` over a leaf.
     """
     scratch, y, raw = array_of(job, "scratch"), array_of(job, "y"), array_of(job, "raw")[0]
     residual, weight, row_weight = scratch[0], scratch[1], array_of(job, "weight")
@@ -148,8 +154,6 @@ def _refit_leaves(job, nodes, coefficient):
         c = coefficient[task_codes[i]]
         weight[i] = c * row_weight[i] if c > MIN_COEFFICIENT else 0.0
         residual[i] = (y[i] - raw[i]) / max(c, MIN_COEFFICIENT)
-    wait(job)
-    set_leaf_quantiles(job, nodes, residual, weight, scratch[2], scratch[3])
     wait(job)
 
 

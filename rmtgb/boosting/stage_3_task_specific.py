@@ -7,9 +7,9 @@ import numpy as np
 from rmtgb._team import Team
 from rmtgb.boosting.booster import ensemble_fields
 from rmtgb.boosting.rounds import boost
-from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.job import Job, make_records
+from rmtgb.tree.slots import TreeSlots
 
 #: Bins of a numerical feature within a small task. More are slower (a scan costs more than the
 #: rows) and no more accurate: coarse thresholds vary less with few rows.
@@ -109,23 +109,18 @@ class TaskStage:
     def _allocate(self, per_look):
         """Return the arrays in which kernels leave the losses, and the trees of some rounds."""
         training, n_rounds = self._training, self._n_rounds
-        n_trees = per_look * training.loss.n_outputs
         task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
-        n_leaves = np.array([self._settings.n_leaves(w) for w in task_weight], dtype=np.int64)
-        slots = np.stack([2 * n_leaves - 1, np.maximum(1, n_leaves - 1)])
-        ends = np.cumsum(n_trees * slots, axis=1)
-        starts = ends - n_trees * slots
+        n_leaves = [self._settings.n_leaves(weight) for weight in task_weight]
+        self._n_leaves = np.array(n_leaves, dtype=np.int64)
         n_rows = np.diff(training.offsets)
         n_losses = n_rounds + 1 if training.validation_weight.size else 0
+        self._slots = TreeSlots(
+            self._n_leaves, per_look * training.loss.n_outputs, self._settings.linear_leaves
+        )
         return {
-            "nodes": np.empty(ends[0, -1], TREE_NODE),
-            "category_sets": np.empty((ends[1, -1], SET_WORDS), np.uint64),
-            "node_starts": starts[0],
-            "set_starts": starts[1],
-            "slot_leaves": n_leaves,
+            **self._slots.arrays,
             "bin_limits": np.clip(n_rows // ROWS_PER_BIN, TASK_BINS, 255),
             "former_rounds": self._former.n_rounds,
-            "tree_sizes": np.zeros((training.n_tasks, n_trees, 2), np.int32),
             "losses": np.zeros((training.n_tasks, n_losses, 2)),
         }
 
@@ -156,7 +151,7 @@ class TaskStage:
         """Return a job with room for the largest of some tasks."""
         training, binned = self._training, self._training.binned
         n_rows = int(np.diff(training.offsets)[tasks].max())
-        n_leaves = int(self._grown["slot_leaves"][tasks].max())
+        n_leaves = int(self._n_leaves[tasks].max())
         n_outputs, n_features = training.loss.n_outputs, training.n_features
         bin_limit = self._grown["bin_limits"][tasks].max()
         limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, bin_limit))
@@ -201,14 +196,6 @@ class TaskStage:
         grown, n_outputs = self._grown, self._training.loss.n_outputs
         n_trees = (self._missing_rounds if n_rounds is None else n_rounds) * n_outputs
         task, tree = np.nonzero(np.arange(grown["tree_sizes"].shape[1]) < n_trees[:, None])
-        n_leaves = grown["slot_leaves"][task]
-        trees = Ensemble.gather(
-            grown["nodes"],
-            grown["category_sets"],
-            grown["node_starts"][task] + tree * (2 * n_leaves - 1),
-            grown["set_starts"][task] + tree * np.maximum(1, n_leaves - 1),
-            grown["tree_sizes"][task, tree],
-            n_outputs,
-        )
+        trees = self._slots.gather(task, tree, n_outputs)
         starts = np.concatenate([[0], np.cumsum(n_trees)]).astype(np.int64)
         return self._former.followed_by(TaskEnsembles(trees, starts))

@@ -17,7 +17,7 @@ from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.rounds import TRAIN, VALIDATION
 from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
-from rmtgb.boosting.stage_3_task_specific import TaskStage
+from rmtgb.boosting.stage_3_task_specific import ROUNDS_PER_LOOK, TaskStage
 from rmtgb.boosting.state import BoostState
 
 #: The common curve of validation losses counts as this many validation rows of a task
@@ -108,25 +108,37 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
             if watch.best_round:
                 paths.append(path.extended(name, watch))
     kinds = settings.task_threshold_kinds
-    finished = [(*_finish(state, settings, kinds[0], rngs[2], path), path) for path in paths]
-    best = min(finished, key=lambda result: result[0])
+    best = np.inf, None, None
+    for path in paths:
+        best = min(best, _finish(state, settings, kinds[0], rngs[2], path, best[0]), key=_loss_of)
     for kind in kinds[1:] if settings.n_iter_task else ():  # only where it matters most
-        other = (*_finish(state, settings, kind, rngs[2], best[2]), best[2])
-        best = min(best, other, key=lambda result: result[0])
+        best = min(best, _finish(state, settings, kind, rngs[2], best[2], best[0]), key=_loss_of)
     return best[1]
 
 
-def _finish(state, settings, random_thresholds, rng, path):
-    """Run stage 3 at the end of a path, return its mean validation loss and all lengths."""
+def _loss_of(result):
+    return result[0]
+
+
+def _finish(state, settings, random_thresholds, rng, path, loss_to_beat):
+    """Run stage 3 at the end of a path, return its mean validation loss, all lengths, the path.
+
+    It ends early where its losses, which fall ever more slowly, cannot beat another path's.
+    """
     settings = with_task_thresholds(settings, random_thresholds)
     training = state.training
     total_weight = np.array([training.weight.sum(), training.validation_weight.sum()])
     state.raw[:] = path.raw
-    seen = [np.inf]
+    seen = []
 
     def enough(losses):
+        if not seen:
+            seen.append(_task_lengths(losses[:, :1], total_weight[VALIDATION])[0])
         seen.append(_task_lengths(losses, total_weight[VALIDATION])[0])
-        return seen[-1] > seen[-2] * (1.0 - MIN_IMPROVEMENT)
+        saved = seen[-2] - seen[-1]
+        looks_left = (settings.n_iter_task + 1 - losses.shape[1]) / ROUNDS_PER_LOOK
+        is_beaten = seen[-1] - saved * looks_left > loss_to_beat
+        return is_beaten or saved < abs(seen[-2]) * MIN_IMPROVEMENT
 
     losses = TaskStage(state, settings, deepcopy(rng), enough=enough).losses
     loss, n_rounds = _task_lengths(losses, total_weight[VALIDATION])
@@ -141,7 +153,7 @@ def _finish(state, settings, random_thresholds, rng, path):
             for kind in (TRAIN, VALIDATION)
         ),
     )
-    return loss, lengths
+    return loss, lengths, path
 
 
 def _task_lengths(losses, total_weight):

@@ -31,6 +31,7 @@ class TreeSettings:
     max_features: float
     subsample: float
     random_thresholds: bool
+    linear_leaves: bool
 
     def n_leaves(self, total_weight):
         """Return the largest number of leaves of a tree on rows of some total weight."""
@@ -47,6 +48,7 @@ class TreeSettings:
             "n_candidate_features": max(1, round(self.max_features * n_features)),
             "subsample": self.subsample,
             "random_thresholds": self.random_thresholds,
+            "linear_leaves": self.linear_leaves,
         }
 
 
@@ -65,6 +67,11 @@ class StageSettings:
     task_trees: TreeSettings
     partition_regularization: float
     task_threshold_kinds: tuple[bool, ...]
+
+    @property
+    def any_linear(self):
+        """Whether a stage has linear leaves."""
+        return self.common_trees.linear_leaves or self.task_trees.linear_leaves
 
     def on_fewer_rows(self, share):
         """Return the settings with which a share of the rows gives trees of the same size."""
@@ -192,6 +199,7 @@ class BoostState:
         return {
             "row_codes": training.binned.row_codes,
             "column_codes": training.binned.column_codes,
+            "standardized": training.binned.standardized,
             "n_bins": training.binned.n_bins,
             "categorical": training.binned.categorical,
             "thresholds": training.binned.thresholds,

@@ -30,6 +30,9 @@ def take_rows(job, source, task):
     job["n_rows"] = stop - start
     job["n_hessians"] = job["n_rows"] if job["n_words"] > 1 else 0
     job["n_validation"] = job["n_rows"] if source["n_validation"] > 0 else 0
+    if job["linear_leaves"]:  # values need no copy, for rows of a task lie together
+        job["n_linear_rows"] = job["n_rows"]
+        job["standardized"] = source["standardized"] + _size_of_values(job, start)
     job["missing_code"] = _choose_bins(job, source, task)
     job["row_words"] = (job["missing_code"] + 1) * job["n_words"]
     _copy_codes(job, source, start)
@@ -53,6 +56,12 @@ def take_rows(job, source, task):
         total += np.int64(np.rint(all_weight[i] * job["weight_scale"]))
     job["weight_bits"] = bit_length(total)
     wait(job)
+
+
+@inner
+def _size_of_values(job, n_rows):
+    """Return the bytes of the standardised values of some rows."""
+    return np.uint64(n_rows) * np.uint64(job["n_features"]) * np.uint64(4)
 
 
 @inner

@@ -3,7 +3,8 @@
 ``F(x, t) = b_t + S(x) + (1 - w_t) I(x) + w_t O(x) + K_t(x)``
 """
 
-from rmtgb.boosting.model import ThreeStageModel
+from dataclasses import replace
+
 from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
 from rmtgb.boosting.stage_3_task_specific import TaskStage
@@ -41,4 +42,4 @@ def fit_three_stages(training, former, settings, rng, team, monitor, task_rounds
         task_stage = TaskStage(state, settings, rng_task, former.task_specific)
         task_specific = task_stage.ensembles(task_rounds)
         monitor.after_rounds(1)
-    return ThreeStageModel(former.baseline, shared, partition, task_specific)
+    return replace(former, shared=shared, partition=partition, task_specific=task_specific)

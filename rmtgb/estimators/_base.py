@@ -69,6 +69,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "subsample": [Interval(Real, 0, 1, closed="right")],
         "splitter": [StrOptions(set(SPLITTERS))],
+        "linear_leaves": ["boolean"],
         "max_features": [Interval(Real, 0, 1, closed="right")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -240,6 +241,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
                 self.max_features,
                 self.subsample,
                 random_thresholds,
+                self.linear_leaves,
             )
             for max_leaf_nodes, min_samples_leaf, random_thresholds in (
                 (self.max_leaf_nodes, self.min_samples_leaf, self.splitter != "best"),

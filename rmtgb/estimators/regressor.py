@@ -77,7 +77,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     min_samples_leaf_task : int, default=5
         As ``min_samples_leaf``, for stage 3.
     l2_regularization : float, default=1.0
-        Number >= 0 that is added to the hessian of a leaf.
+        Number >= 0 that is added to the hessian of a leaf, and the ridge penalty of its slopes
+        in units of standardized features.
     partition_regularization : float, default=0.1
         How strongly outlier weights are held at their start, >= 0.
     task_baseline : {"shrunken", "global", "zero"}, default="shrunken"
@@ -97,6 +98,11 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         is drawn (extremely randomised trees, Geurts, Ernst, Wehenkel 2006), which varies less
         with the rows and fits smooth functions better. "auto" is random in stages 1 and 2; in
         stage 3 it is what validation rows prefer, and best where there are none.
+    linear_leaves : bool, default=True
+        Whether the prediction of a leaf is linear in the numerical features that lead to it (at
+        most seven, those split last), a ridge regression (Shi, Li, Li 2019, piece-wise linear
+        trees). Values beyond the central 99 % of the training rows count as where that ends, and
+        missing values as the mean of the leaf.
     max_features : float, default=1.0
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
@@ -208,6 +214,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         categorical_features="from_dtype",
         subsample=1.0,
         splitter="auto",
+        linear_leaves=True,
         max_features=1.0,
         early_stopping="auto",
         validation_fraction=0.15,
@@ -239,6 +246,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         self.categorical_features = categorical_features
         self.subsample = subsample
         self.splitter = splitter
+        self.linear_leaves = linear_leaves
         self.max_features = max_features
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction

@@ -7,6 +7,7 @@ import numpy as np
 from rmtgb._team import Team
 from rmtgb.tree.dtypes import CODE, BinnedFeatures
 from rmtgb.tree.kernels.binning import GROUP, bin_rows
+from rmtgb.tree.standardizer import Standardizer, describe
 
 #: Rows from which thresholds are computed; more would move no quantile noticeably.
 SAMPLE_ROWS = 200_000
@@ -15,12 +16,8 @@ SAMPLE_ROWS = 200_000
 BLOCK_ROWS = 16_384
 
 
-def quantile_thresholds(values, sample_weight, max_bins):
-    """Return thresholds that divide a feature into bins of about equal weight.
-
-    Thresholds lie halfway between neighbouring distinct values; a feature with at most
-    ``max_bins`` distinct values gets one bin for each. They depend on the distinct values
-    and their total weights only, so that an integer weight is the same as repetition.
+def distribution(values, sample_weight):
+    """Return the distinct values of a feature and their cumulative weights.
 
     Parameters
     ----------
@@ -28,6 +25,36 @@ def quantile_thresholds(values, sample_weight, max_bins):
         NaN is left out.
     sample_weight : ndarray of float64 of shape (n,) or None
         None means equal weights.
+
+    Returns
+    -------
+    distinct, cumulative : ndarray of float64 of shape (n_distinct,)
+        In ascending order. An integer weight is the same as repetition.
+    """
+    known = ~np.isnan(values)
+    values = values[known]
+    if values.size == 0:
+        return values, np.empty(0)
+    if sample_weight is None:
+        values = np.sort(values)
+    else:
+        by_value = np.argsort(values, kind="stable")
+        values, sample_weight = values[by_value], sample_weight[known][by_value]
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]), values.size - 1)
+    cumulative = ends + 1.0 if sample_weight is None else np.cumsum(sample_weight)[ends]
+    return values[ends], cumulative
+
+
+def quantile_thresholds(distinct, cumulative, max_bins):
+    """Return thresholds that divide a feature into bins of about equal weight.
+
+    Thresholds lie halfway between neighbouring distinct values; a feature with at most
+    ``max_bins`` distinct values gets one bin for each.
+
+    Parameters
+    ----------
+    distinct, cumulative : ndarray of float64 of shape (n_distinct,)
+        What :func:`distribution` returns.
     max_bins : int
         Largest number of bins.
 
@@ -37,25 +64,13 @@ def quantile_thresholds(values, sample_weight, max_bins):
         In ascending order; a value belongs to the bin whose threshold is the first one
         that is not below it.
     """
-    known = ~np.isnan(values)
-    values = values[known]
-    if values.size == 0:
-        return np.empty(0)
-    if sample_weight is None:
-        values = np.sort(values)
-    else:
-        by_value = np.argsort(values, kind="stable")
-        values, sample_weight = values[by_value], sample_weight[known][by_value]
-    ends = np.append(np.flatnonzero(values[1:] != values[:-1]), values.size - 1)
-    distinct = values[ends]
     if distinct.size > max_bins:
-        cumulative = ends + 1.0 if sample_weight is None else np.cumsum(sample_weight)[ends]
         targets = cumulative[-1] * np.arange(1, max_bins) / max_bins
         # the tolerance keeps sums that differ by rounding only on the same side
         cuts = np.unique(np.searchsorted(cumulative * (1 + 1e-12), targets))
         cuts = cuts[cuts < distinct.size - 1]
     else:
-        cuts = np.arange(distinct.size - 1)
+        cuts = np.arange(max(0, distinct.size - 1))
     below, above = distinct[cuts], distinct[cuts + 1]
     middle = below / 2 + above / 2
     return np.where((middle >= below) & (middle < above), middle, below)
@@ -75,12 +90,15 @@ class BinMapper:
         Whether codes are category numbers.
     missing_code : int
         The code of missing values, common to all features.
+    standardizer : Standardizer
+        For linear leaves. Categorical features have no deviation.
     """
 
     thresholds: np.ndarray
     n_bins: np.ndarray
     categorical: np.ndarray
     missing_code: int
+    standardizer: Standardizer
 
     @classmethod
     def fit(cls, X, sample_weight, n_categories, max_bins, rng, team):
@@ -110,13 +128,13 @@ class BinMapper:
             rows = np.sort(rng.choice(n_rows, SAMPLE_ROWS, replace=False))
         weight = None if sample_weight is None else sample_weight[rows]
 
-        def thresholds_of(feature):
+        def look_at(feature):
             if n_categories[feature]:
-                return np.arange(n_categories[feature] - 1.0)
-            values = X[rows, feature].astype(np.float64)
-            return quantile_thresholds(values, weight, max_bins)
+                return np.arange(n_categories[feature] - 1.0), describe(np.empty(0), np.empty(0))
+            known = distribution(X[rows, feature].astype(np.float64), weight)
+            return quantile_thresholds(*known, max_bins), describe(*known)
 
-        edges = team.map(thresholds_of, range(n_features))
+        edges, descriptions = zip(*team.map(look_at, range(n_features)), strict=True)
         n_bins = np.array([e.size + 1 for e in edges], dtype=np.int32)
         missing_code = int(n_bins.max(initial=1))
         # the search for a bin takes steps of powers of two
@@ -124,7 +142,9 @@ class BinMapper:
         thresholds = np.full((n_features, width), np.inf)
         for feature, e in enumerate(edges):
             thresholds[feature, : e.size] = e
-        return cls(thresholds, n_bins, (n_categories > 0).astype(np.uint8), missing_code)
+        categorical = (n_categories > 0).astype(np.uint8)
+        standardizer = Standardizer.join(descriptions)
+        return cls(thresholds, n_bins, categorical, missing_code, standardizer)
 
     def transform(self, X, positions, binned, team: Team):
         """Write the codes of some rows.
@@ -142,8 +162,11 @@ class BinMapper:
 
         def bin_block(start):
             block = slice(start, start + BLOCK_ROWS)
+            values = np.ascontiguousarray(X[block].T, dtype=np.float64)
+            if binned.standardized.size:
+                binned.standardized[positions[block]] = self.standardizer.transform(values.T)
             bin_rows(
-                np.ascontiguousarray(X[block].T, dtype=np.float64),
+                values,
                 positions[block],
                 self.thresholds,
                 self.n_bins,
@@ -156,8 +179,15 @@ class BinMapper:
 
         team.map(bin_block, range(0, X.shape[0], BLOCK_ROWS))
 
-    def empty(self, n_rows):
-        """Return a BinnedFeatures with room for the codes of a number of rows."""
+    def empty(self, n_rows, standardized=False):
+        """Return a BinnedFeatures with room for a number of rows.
+
+        Parameters
+        ----------
+        n_rows : int
+        standardized : bool, default=False
+            Whether with room for standardised values too.
+        """
         n_features = self.n_bins.size
         return BinnedFeatures(
             np.empty((n_rows, n_features), CODE),
@@ -166,4 +196,5 @@ class BinMapper:
             self.categorical,
             self.thresholds,
             self.missing_code,
+            np.empty((n_rows if standardized else 0, n_features), np.float32),
         )

@@ -25,9 +25,28 @@ TREE_NODE = np.dtype(
         ("left", np.int32),  # position of the left child in its tree
         ("category_set", np.int32),  # which set of categories goes left, -1: numerical
         ("missing_left", np.uint32),  # 0 or 1; wide, so that no byte of a node is padding
+        ("first_slope", np.int32),  # of a leaf: its slopes among those of its tree
+        ("n_slopes", np.int32),
     ],
     align=True,
 )
+
+#: A slope of a linear leaf, which predicts ``value + sum of coefficient * (z - center)`` over
+#: its slopes, z the standardised value of the feature. A missing value adds nothing.
+SLOPE = np.dtype(
+    [
+        ("coefficient", np.float64),  # already shrunk by the learning rate
+        ("center", np.float64),
+        ("feature", np.int64),
+    ],
+    align=True,
+)
+
+#: Slopes of a leaf at the most. With the constant they are eight.
+MAX_SLOPES = 7
+
+#: Sums over the rows of a leaf: of h u u' and of g u, where u is 1 and its slopes' values.
+MOMENTS = (MAX_SLOPES + 2) * (MAX_SLOPES + 1)
 
 #: A node as prediction needs it: a third of the memory, for it is memory that is waited for.
 STEP = np.dtype(
@@ -70,12 +89,19 @@ LEAF = np.dtype(
     align=True,
 )
 
+#: What trees are made of: nodes, category sets and slopes.
+PIECES = 3
+
+#: Rows whose moments are added up at a time.
+TILE_ROWS = 64
+
 #: The kinds of arrays a job refers to: name, dtype, and shape in sizes of the job. What a
 #: job has no use for has a size of zero.
 JOB_ARRAYS = {
     # the rows
     "row_codes": (CODE, ("n_rows", "n_features")),  # for histograms
     "column_codes": (CODE, ("n_features", "n_rows")),  # for moving rows by one feature
+    "standardized": (np.float32, ("n_linear_rows", "n_features")),  # for linear leaves
     "y": (np.float64, ("n_rows",)),
     "weight": (np.float64, ("n_rows",)),
     "validation_weight": (np.float64, ("n_validation",)),
@@ -95,12 +121,12 @@ JOB_ARRAYS = {
     # the trees of all ensembles, each of which has slots of equal size
     "nodes": (TREE_NODE, ("n_nodes",)),
     "category_sets": (np.uint64, ("n_sets", SET_WORDS)),
-    "node_starts": (np.int64, ("n_ensembles",)),
-    "set_starts": (np.int64, ("n_ensembles",)),
+    "slopes": (SLOPE, ("n_slopes",)),
+    "slot_starts": (np.int64, ("n_ensembles", PIECES)),
+    "slot_widths": (np.int64, ("n_ensembles", PIECES)),
     "bin_limits": (np.int64, ("n_ensembles",)),  # of bins that a task makes for itself
-    "slot_leaves": (np.int64, ("n_ensembles",)),  # leaves for which a slot has room
     "former_rounds": (np.int64, ("n_ensembles",)),  # made by an earlier fit
-    "tree_sizes": (np.int32, ("n_ensembles", "n_trees", 2)),  # nodes and sets of each tree
+    "tree_sizes": (np.int32, ("n_ensembles", "n_trees", PIECES)),
     # what is watched: sums of the loss over training and over validation rows
     "losses": (np.float64, ("n_ensembles", "n_losses", 2)),
     "task_losses": (np.float64, ("n_tasks", 2)),
@@ -123,7 +149,11 @@ JOB_ARRAYS = {
     "leaves": (LEAF, ("n_leaves",)),
     "splits": (SPLIT, ("n_leaves",)),
     "split_sets": (np.uint64, ("n_leaves", SET_WORDS)),
-    "counts": (np.int64, (3,)),  # leaves, nodes and category sets so far
+    "counts": (np.int64, (1 + PIECES,)),  # of leaves, and of the pieces so far
+    # linear leaves
+    "parents": (np.int32, ("n_parents",)),  # of the nodes of a tree
+    "moments": (np.float64, ("n_blocks", MOMENTS)),
+    "tile": (np.float64, ("n_members", MAX_SLOPES + 3, TILE_ROWS)),  # rows of a member
     # one for each member
     "candidates": (SPLIT, ("n_members", 2)),
     "candidate_sets": (np.uint64, ("n_members", 2, SET_WORDS)),
@@ -166,6 +196,7 @@ JOB = np.dtype(
         ("n_candidate_features", np.int64),
         ("subsample", np.float64),
         ("random_thresholds", np.int64),
+        ("linear_leaves", np.int64),
         # packing; see Packing
         ("n_words", np.int64),
         ("shift", np.int64),
@@ -217,7 +248,8 @@ class BinnedFeatures(NamedTuple):
     alone would cost one of the two several times as much. ``n_bins`` (n_features,) int32
     bins of values in use; ``categorical`` (n_features,) uint8; ``thresholds`` (n_features,
     >= missing_code) float64, the upper edge of each bin, then infinity. ``missing_code``
-    is the last code, common to all features.
+    is the last code, common to all features. ``standardized`` (n_rows, n_features) float32
+    holds the values for linear leaves; it has no rows where there are none.
     """
 
     row_codes: np.ndarray
@@ -226,3 +258,4 @@ class BinnedFeatures(NamedTuple):
     categorical: np.ndarray
     thresholds: np.ndarray
     missing_code: int
+    standardized: np.ndarray

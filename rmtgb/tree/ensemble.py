@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtgb.tree.dtypes import SET_WORDS, STEP, TREE_NODE
+from rmtgb.tree.dtypes import SET_WORDS, SLOPE, STEP, TREE_NODE
 from rmtgb.tree.kernels.traversal import ABREAST, add_task_trees, add_trees, fill_steps
 
 
@@ -19,60 +19,64 @@ class Ensemble:
         The nodes of all trees; links are positions within their tree.
     category_sets : ndarray of uint64 of shape (n_sets, 4)
         Sets of categories that go left.
-    tree_starts, set_starts : ndarray of int64 of shape (n_trees + 1,)
-        Where the nodes and the sets of each tree start.
+    slopes : ndarray of SLOPE
+        Slopes of linear leaves.
+    starts : ndarray of int64 of shape (3, n_trees + 1)
+        Where these three pieces of each tree start.
     n_outputs : int
         Trees per round; tree j belongs to output ``j % n_outputs``.
     """
 
     nodes: np.ndarray
     category_sets: np.ndarray
-    tree_starts: np.ndarray
-    set_starts: np.ndarray
+    slopes: np.ndarray
+    starts: np.ndarray
     n_outputs: int
 
     @classmethod
     def empty(cls, n_outputs):
         """Return an ensemble without trees."""
-        start = np.zeros(1, np.int64)
-        return cls(
-            np.empty(0, TREE_NODE), np.empty((0, SET_WORDS), np.uint64), start, start, n_outputs
-        )
+        pieces = np.empty(0, TREE_NODE), np.empty((0, SET_WORDS), np.uint64), np.empty(0, SLOPE)
+        return cls(*pieces, np.zeros((3, 1), np.int64), n_outputs)
 
     @classmethod
-    def gather(cls, nodes, category_sets, node_starts, set_starts, sizes, n_outputs):
-        """Return an ensemble of trees that lie anywhere in two arrays.
+    def gather(cls, pieces, starts, sizes, n_outputs):
+        """Return an ensemble of trees that lie anywhere in three arrays.
 
         Parameters
         ----------
-        nodes : ndarray of TREE_NODE
-        category_sets : ndarray of uint64 of shape (n_sets, 4)
-        node_starts, set_starts : ndarray of int64 of shape (n_trees,)
-            Where the nodes and the sets of each tree start.
-        sizes : ndarray of int of shape (n_trees, 2)
-            How many nodes and sets each tree has.
+        pieces : tuple of ndarray
+            Nodes, category sets and slopes.
+        starts, sizes : ndarray of int of shape (3, n_trees)
+            Where the pieces of each tree start, and how many there are.
         n_outputs : int
             Trees per round.
         """
-        kept_nodes, tree_starts = _gather(nodes, node_starts, sizes[:, 0])
-        kept_sets, kept_set_starts = _gather(category_sets, set_starts, sizes[:, 1])
-        return cls(kept_nodes, kept_sets, tree_starts, kept_set_starts, n_outputs)
+        gathered = [_gather(*piece) for piece in zip(pieces, starts, sizes, strict=True)]
+        kept, kept_starts = zip(*gathered, strict=True)
+        return cls(*kept, np.stack(kept_starts), n_outputs)
 
     @classmethod
     def joined(cls, ensembles):
         """Return one ensemble of the trees of several, one after another."""
-        return cls(
-            np.concatenate([e.nodes for e in ensembles]),
-            np.concatenate([e.category_sets for e in ensembles]),
-            _joined_starts([e.tree_starts for e in ensembles]),
-            _joined_starts([e.set_starts for e in ensembles]),
-            ensembles[0].n_outputs,
-        )
+        pieces = map(np.concatenate, zip(*(e.pieces for e in ensembles), strict=True))
+        starts = _joined_starts([e.starts for e in ensembles])
+        return cls(*pieces, starts, ensembles[0].n_outputs)
+
+    @property
+    def pieces(self):
+        """Nodes, category sets and slopes."""
+        return self.nodes, self.category_sets, self.slopes
+
+    @property
+    def tree_starts(self):
+        """Where the nodes of each tree start, shape (n_trees + 1,)."""
+        return self.starts[0]
 
     @property
     def n_trees(self):
         """Number of trees."""
-        return self.tree_starts.size - 1
+        return self.starts.shape[1] - 1
 
     @property
     def n_rounds(self):
@@ -84,58 +88,50 @@ class Ensemble:
         """The arrays in the order in which kernels take them, with steps and depths."""
         steps, depths = np.empty(self.nodes.size, STEP), np.empty(self.n_trees, np.int64)
         fill_steps(self.nodes, self.tree_starts, steps, depths)
-        return (
-            self.nodes,
-            self.category_sets,
-            self.tree_starts,
-            self.set_starts,
-            steps,
-            depths,
-        )
+        return *self.pieces, self.starts, steps, depths
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "arrays"}
 
-    def add_to(self, prediction, X, first_round=0, stop_round=None):
+    def add_to(self, prediction, values, first_round=0, stop_round=None):
         """Add the prediction of a range of rounds.
 
         Parameters
         ----------
         prediction : ndarray of float64 of shape (n_outputs, n_rows)
             Added to.
-        X : ndarray of float64 of shape (n_rows, n_features), C order
-            Values.
+        values : Values
+            The rows.
         first_round, stop_round : int
             The rounds; all by default.
         """
         stop_round = self.n_rounds if stop_round is None else min(stop_round, self.n_rounds)
         first, stop = first_round * self.n_outputs, stop_round * self.n_outputs
         if first < stop:
-            add_trees(X, self.arrays, first, stop, self.n_outputs, _scratch(), prediction)
+            add_trees(*values, self.arrays, first, stop, self.n_outputs, _scratch(), prediction)
 
-    def add_ranges_to(self, prediction, X, range_of_row, first, stop):
+    def add_ranges_to(self, prediction, values, range_of_row, first, stop):
         """Add the prediction of a range of trees to each row.
 
         Parameters
         ----------
         prediction : ndarray of float64 of shape (n_outputs, n_rows)
             Added to.
-        X : ndarray of float64 of shape (n_rows, n_features), C order
-            Values.
+        values : Values
+            The rows.
         range_of_row : ndarray of int64 of shape (n_rows,)
             Which range, -1 for none. Fastest where rows of a range are together.
         first, stop : ndarray of int64
             The ranges; each begins with a tree of output 0.
         """
         add_task_trees(
-            X, range_of_row, self.arrays, first, stop, self.n_outputs, _scratch(), prediction
+            *values, range_of_row, self.arrays, first, stop, self.n_outputs, _scratch(), prediction
         )
 
     def take(self, trees):
         """Return an ensemble of some trees, given by an int array in the order wanted."""
-        sizes = np.column_stack([np.diff(self.tree_starts), np.diff(self.set_starts)])[trees]
-        starts = self.tree_starts[trees], self.set_starts[trees]
-        return Ensemble.gather(self.nodes, self.category_sets, *starts, sizes, self.n_outputs)
+        starts, sizes = self.starts[:, trees], np.diff(self.starts)[:, trees]
+        return Ensemble.gather(self.pieces, starts, sizes, self.n_outputs)
 
     def gains(self, n_features):
         """Return the total gain of the splits on each feature, shape (n_features,)."""
@@ -160,6 +156,8 @@ def _gather(values, starts, sizes):
 
 def _joined_starts(starts):
     """Return where pieces start that follow one another, from where they start in each part."""
-    ends = np.cumsum([0] + [part[-1] for part in starts])
-    shifted = [end + part[:-1] for end, part in zip(ends[:-1], starts, strict=True)]
-    return np.concatenate([*shifted, ends[-1:]])
+    end, shifted = np.zeros((starts[0].shape[0], 1), np.int64), []
+    for part in starts:
+        shifted.append(end + part[:, :-1])
+        end = end + part[:, -1:]
+    return np.concatenate([*shifted, end], axis=1)

@@ -19,9 +19,9 @@ def rounds_of_calls(monkeypatch):
     """Rounds that were made in each call, in all fits since."""
     made, collect = [], booster.Booster.collect
 
-    def note(self, arrays, n_rounds):
+    def note(self, n_rounds):
         made.append(n_rounds)
-        return collect(self, arrays, n_rounds)
+        return collect(self, n_rounds)
 
     monkeypatch.setattr(booster.Booster, "collect", note)
     return made

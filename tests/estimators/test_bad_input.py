@@ -235,6 +235,7 @@ BAD_PARAMETERS = {
     "categorical_features": "all",
     "subsample": 0.0,
     "splitter": "exact",
+    "linear_leaves": "yes",
     "max_features": 1.1,
     "early_stopping": "yes",
     "validation_fraction": 1.0,

@@ -14,10 +14,11 @@ from rmtgb.boosting import rounds
 from rmtgb.boosting.booster import Booster
 from rmtgb.boosting.state import BoostState, TrainingSet, TreeSettings
 from rmtgb.losses import make_loss
-from rmtgb.tree.binning import BinMapper
+from rmtgb.tree.binning import BinMapper, distribution, quantile_thresholds
 from rmtgb.tree.dtypes import Packing
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.kernels import histograms, packing
+from rmtgb.tree.standardizer import Values
 from tests.oracles import tree as oracle
 
 
@@ -44,6 +45,22 @@ def add_trees(member, n_members, jobs, n_trees, seed):
 def pack_rows(member, n_members, jobs, output, coefficient):
     """Call the kernel of the same name in one member of a team."""
     packing.pack_rows(jobs[member], output, coefficient)
+
+
+def predict(ensemble, X, mapper=None, **rounds):
+    """Predict raw values; slopes need the mapper that they were fitted with."""
+    X = np.ascontiguousarray(X, dtype=float)
+    Z = np.empty((0, X.shape[1]), np.float32)
+    if mapper is not None:
+        Z = mapper.standardizer.transform(X)
+    out = np.zeros((ensemble.n_outputs, X.shape[0]))
+    ensemble.add_to(out, Values(X, Z), **rounds)
+    return out
+
+
+def thresholds(values, weight, max_bins):
+    """Thresholds of a feature."""
+    return quantile_thresholds(*distribution(values, weight), max_bins)
 
 
 def packing_of(record):
@@ -88,10 +105,14 @@ class Problem:
             Team(1),
         )
 
+    def values(self):
+        """The rows as ensembles predict them."""
+        return Values(self.X, self.mapper().standardizer.transform(self.X))
+
     def training_set(self):
         """The rows as the stages take them."""
         mapper, n = self.mapper(), self.g.size
-        binned = mapper.empty(n)
+        binned = mapper.empty(n, standardized=True)
         mapper.transform(self.X, np.arange(n), binned, Team(1))
         n_tasks = int(self.task_codes.max()) + 1
         return TrainingSet(
@@ -145,6 +166,7 @@ class Grown:
         return (
             tuple(self.nodes[name].tobytes() for name in self.nodes.dtype.names),
             self.ensemble.category_sets.tobytes(),
+            self.ensemble.slopes.tobytes(),
             self.prediction.tobytes(),
         )
 
@@ -161,6 +183,7 @@ def settings(**changes):
             "max_features": 1.0,
             "subsample": 1.0,
             "random_thresholds": False,
+            "linear_leaves": False,
             **changes,
         }
     )
@@ -179,7 +202,7 @@ def grow(
         if coefficient is not None:
             job.arrays["coefficient"][0] = coefficient
         team.run(add_trees, job.records, n_trees, seed)
-        booster.collect(job.arrays, n_trees)
+        booster.collect(n_trees)
     return Grown(booster.ensembles()[0], prediction[0, 0], _leaf_of_row(job))
 
 

@@ -37,6 +37,7 @@ def predictions(X, y, new, max_iter=1, learning_rate=1.0, **limits):
         n_iter_task=0,
         task_baseline="global",
         splitter="best",
+        linear_leaves=False,
         **common,
     )
     theirs = HistGradientBoostingRegressor(max_iter=max_iter, **common)

@@ -5,8 +5,9 @@ import pytest
 
 from rmtgb._team import Team
 from rmtgb.tree import binning
-from rmtgb.tree.binning import BLOCK_ROWS, BinMapper, quantile_thresholds
+from rmtgb.tree.binning import BLOCK_ROWS, BinMapper
 from tests.oracles import tree as oracle
+from tests.tree.cases import thresholds
 
 NO_CATEGORIES = np.zeros(4, dtype=int)
 
@@ -106,7 +107,7 @@ class TestNumerical:
         X = matrix(300)
         mapper = fit(X)
         for feature, n_bins in enumerate(mapper.n_bins):
-            edges = quantile_thresholds(X[:, feature], None, 32)
+            edges = thresholds(X[:, feature], None, 32)
             np.testing.assert_array_equal(mapper.thresholds[feature, : n_bins - 1], edges)
             assert np.isposinf(mapper.thresholds[feature, n_bins - 1 :]).all()
 
@@ -142,7 +143,7 @@ class TestSizesAndTeams:
         mapper = fit(X, n_members=n_members)
         codes = transform(mapper, X, positions, n_members).row_codes
         # the naive thresholds are quadratic: the same ones from the function tested above
-        edges = [quantile_thresholds(x, None, 32) for x in X.T.astype(float)]
+        edges = [thresholds(x, None, 32) for x in X.T.astype(float)]
         expected = oracle.codes_of(X, edges, NO_CATEGORIES, 32)
         np.testing.assert_array_equal(codes[positions], expected)
 
@@ -150,7 +151,7 @@ class TestSizesAndTeams:
     def test_block_edges(self, n):
         X = np.linspace(-1, 1, n)[:, None]
         codes = transform(fit(X, max_bins=4), X).row_codes[:, 0]
-        edges = quantile_thresholds(X[:, 0], None, 4)
+        edges = thresholds(X[:, 0], None, 4)
         np.testing.assert_array_equal(codes, np.searchsorted(edges, X[:, 0]))
 
     def test_a_sample_of_many_rows(self, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
 from rmtgb._jit import kernel
-from rmtgb.tree.kernels import leaves
+from rmtgb.tree.kernels import quantile as quantiles
 from tests.oracles import tree as oracle
 from tests.tree.cases import draw, grow
 
@@ -23,7 +23,7 @@ levels = st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=100)
 
 @kernel
 def kernel_quantile(values, weights, level):
-    return leaves.weighted_quantile(values, weights, level)
+    return quantiles.weighted_quantile(values, weights, level)
 
 
 def quantile(values, weights, level):
@@ -97,6 +97,7 @@ class TestLeafValues:
             learning_rate=0.3,
             early_stopping=False,
             splitter="best",
+            linear_leaves=False,
             task_baseline="global",
         ).fit(problem.X, problem.y, sample_weight=weight)
         parts = model.predict_parts(problem.X)

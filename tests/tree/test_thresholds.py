@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtgb.tree.binning import quantile_thresholds
+from rmtgb.tree.binning import distribution, quantile_thresholds
 from tests.oracles import tree as oracle
 
 any_float = st.floats(-1e308, 1e308)
@@ -16,7 +16,7 @@ max_bins_of = st.integers(2, 12)
 
 def thresholds(values, weights=None, max_bins=255):
     weights = None if weights is None else np.asarray(weights, dtype=float)
-    return quantile_thresholds(np.asarray(values, dtype=float), weights, max_bins)
+    return quantile_thresholds(*distribution(np.asarray(values, dtype=float), weights), max_bins)
 
 
 class TestDefinition:

@@ -9,18 +9,17 @@ from rmtgb import RMTGBRegressor
 from rmtgb._team import Team
 from rmtgb.boosting.stage_3_task_specific import TaskStage
 from rmtgb.boosting.state import BoostState, StageSettings
-from rmtgb.tree.dtypes import SET_WORDS, TREE_NODE
+from rmtgb.tree.dtypes import SET_WORDS, SLOPE, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 from tests.oracles import tree as oracle
+from tests.tree import cases
 from tests.tree.cases import draw, grow, settings
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def predict(ensemble, X, **rounds):
-    out = np.zeros((ensemble.n_outputs, X.shape[0]))
-    ensemble.add_to(out, np.ascontiguousarray(X, dtype=float), **rounds)
-    return out[0]
+def predict(ensemble, X, mapper=None, **rounds):
+    return cases.predict(ensemble, X, mapper, **rounds)[0]
 
 
 def hand_made():
@@ -32,7 +31,7 @@ def hand_made():
     sets = np.zeros((1, SET_WORDS), np.uint64)
     for code in (1, 64, 255):
         sets[0, code // 64] |= np.uint64(1) << np.uint64(code % 64)
-    return Ensemble(nodes, sets, np.array([0, 5]), np.array([0, 1]), 1)
+    return Ensemble(nodes, sets, np.empty(0, SLOPE), np.array([[0, 5], [0, 1], [0, 0]]), 1)
 
 
 class TestOneTree:
@@ -102,7 +101,8 @@ class TestTrainingRows:
             state = BoostState(problem.training_set(), team)
             ensembles = TaskStage(state, stages, np.random.default_rng(0)).ensembles()
         starts, raw = ensembles.starts, np.zeros((1, 300))
-        ensembles.trees.add_ranges_to(raw, problem.X, problem.task_codes, starts[:-1], starts[1:])
+        ranges = problem.task_codes, starts[:-1], starts[1:]
+        ensembles.trees.add_ranges_to(raw, problem.values(), *ranges)
         np.testing.assert_array_equal(raw, state.raw)
 
 
@@ -129,12 +129,11 @@ class TestEnsembles:
         both = Ensemble(
             np.concatenate([tree.nodes, double]),
             tree.category_sets.repeat(2, axis=0),
-            np.array([0, 5, 10]),
-            np.array([0, 1, 2]),
+            tree.slopes,
+            np.array([[0, 5, 10], [0, 1, 2], [0, 0, 0]]),
             2,
         )
-        out = np.zeros((2, 1))
-        both.add_to(out, np.array([[0.0, 1.0]]))
+        out = cases.predict(both, np.array([[0.0, 1.0]]))
         assert both.n_rounds == 1
         np.testing.assert_array_equal(out, [[20], [40]])
 
@@ -164,6 +163,7 @@ class TestThroughTheEstimator:
             min_samples_leaf=1,
             l2_regularization=0.0,
             splitter="best",
+            linear_leaves=False,
             early_stopping=False,
             categorical_features=[0],
         ).fit(X, y)
@@ -183,6 +183,7 @@ class TestThroughTheEstimator:
             max_leaf_nodes=2,
             l2_regularization=0.0,
             splitter="best",
+            linear_leaves=False,
             early_stopping=False,
         )
         for first_right, heavier in [(7, 0.0), (3, 5.0)]:

@@ -24,7 +24,7 @@ from rmtgb.tree.kernels.splitting import (
 )
 
 #: Positions in the counts of a job.
-N_LEAVES, N_NODES, N_SETS = 0, 1, 2
+N_LEAVES, N_NODES, N_SETS, N_SLOPES = 0, 1, 2, 3
 
 #: A split must save more than the rounding errors of its own gain.
 RELATIVE_MIN_GAIN = 1e-10
@@ -110,7 +110,7 @@ def _start_at_root(job, nodes):
         for member in range(job["n_members"]):
             root["total_0"] += candidates[member, 0]["left_0"]
             root["total_1"] += candidates[member, 0]["left_1"]
-        counts[N_LEAVES], counts[N_NODES], counts[N_SETS] = 1, 0, 0
+        counts[N_LEAVES], counts[N_NODES], counts[N_SETS], counts[N_SLOPES] = 1, 0, 0, 0
         _add_node(job, root, counts, nodes)
 
 
@@ -124,6 +124,7 @@ def _add_node(job, leaf, counts, nodes):
     node["weight"] = weight
     node["feature"], node["left"], node["category_set"] = NONE, NONE, NONE
     node["threshold"], node["gain"], node["missing_left"] = 0.0, 0.0, 0
+    node["first_slope"], node["n_slopes"] = 0, 0
     leaf["node"] = counts[N_NODES]
     leaf["open"] = (
         counts[N_LEAVES] < job["max_leaf_nodes"]

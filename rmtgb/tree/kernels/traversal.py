@@ -3,6 +3,7 @@
 import numpy as np
 
 from rmtgb._jit import inner, kernel
+from rmtgb.tree.kernels.linear_leaves import slope_part, slopes_of
 from rmtgb.tree.kernels.splitting import in_set
 
 #: Rows that go through a tree side by side: each waits for memory, so eight take little longer
@@ -70,7 +71,7 @@ def _next(step, value):
 
 
 @inner
-def _add_numerical(X, first_row, stop_row, nodes, steps, depth, positions, output):
+def _add_numerical(X, Z, first_row, stop_row, nodes, slopes, steps, depth, positions, output):
     """Add the values of a tree's leaves to the rows of a range, some rows abreast."""
     flat, width, mask = X.reshape(-1), np.uint64(X.shape[1]), np.uint64(MISSING_RIGHT - 1)
     row, stop_row = np.uint64(first_row), np.uint64(stop_row)
@@ -89,8 +90,16 @@ def _add_numerical(X, first_row, stop_row, nodes, steps, depth, positions, outpu
                 feature = np.uint64(step["feature"]) & mask
                 positions[0] = _next(step, flat[row * width + feature])
         for k in range(abreast):
-            output[row + k] += nodes[positions[k]]["value"]
+            output[row + k] += _leaf_value(Z, row + k, nodes[positions[k]], slopes)
         row += abreast
+
+
+@inner
+def _leaf_value(Z, row, leaf, slopes):
+    """Return what a leaf predicts for a row."""
+    if leaf["n_slopes"] == 0:
+        return leaf["value"]
+    return leaf["value"] + slope_part(Z[row], slopes_of(leaf, slopes))
 
 
 @inner
@@ -111,20 +120,24 @@ def find_leaf(row, nodes, category_sets):
 
 
 @inner
-def _add_tree(X, first_row, stop_row, tree, ensemble, positions, output):
+def _add_tree(X, Z, first_row, stop_row, tree, ensemble, positions, output):
     """Add one tree's prediction to the rows of a range."""
-    nodes, category_sets, tree_starts, set_starts, steps, depths = ensemble
-    start, stop = tree_starts[tree], tree_starts[tree + 1]
+    nodes, category_sets, slopes, starts, steps, depths = ensemble
+    start, stop = starts[0, tree], starts[0, tree + 1]
+    slopes = slopes[starts[2, tree] : starts[2, tree + 1]]
     if depths[tree] == CATEGORICAL:
-        sets = category_sets[set_starts[tree] : set_starts[tree + 1]]
+        sets = category_sets[starts[1, tree] : starts[1, tree + 1]]
         for i in range(first_row, stop_row):
-            output[i] += nodes[start + find_leaf(X[i], nodes[start:stop], sets)]["value"]
+            leaf = nodes[start + find_leaf(X[i], nodes[start:stop], sets)]
+            output[i] += _leaf_value(Z, i, leaf, slopes)
     else:
         _add_numerical(
             X,
+            Z,
             first_row,
             stop_row,
             nodes[start:stop],
+            slopes,
             steps[start:stop],
             depths[tree],
             positions,
@@ -133,13 +146,15 @@ def _add_tree(X, first_row, stop_row, tree, ensemble, positions, output):
 
 
 @kernel
-def add_trees(X, ensemble, first, stop, n_outputs, positions, prediction):
+def add_trees(X, Z, ensemble, first, stop, n_outputs, positions, prediction):
     """Add the predictions of some trees of an ensemble.
 
     Parameters
     ----------
     X : ndarray of float64 of shape (m, n_features), C order
         Values as at fit.
+    Z : ndarray of float32 of shape (m, n_features), C order
+        The same, standardised; not looked at without slopes.
     ensemble : tuple of ndarray
         ``Ensemble.arrays``.
     first, stop : int
@@ -152,11 +167,11 @@ def add_trees(X, ensemble, first, stop, n_outputs, positions, prediction):
         INOUT.
     """
     for tree in range(first, stop):
-        _add_tree(X, 0, X.shape[0], tree, ensemble, positions, prediction[tree % n_outputs])
+        _add_tree(X, Z, 0, X.shape[0], tree, ensemble, positions, prediction[tree % n_outputs])
 
 
 @kernel
-def add_task_trees(X, task_codes, ensemble, first, stop, n_outputs, positions, prediction):
+def add_task_trees(X, Z, task_codes, ensemble, first, stop, n_outputs, positions, prediction):
     """Add the predictions of each row's own trees; fast where rows of a task are together.
 
     Arguments as for :func:`add_trees`, and
@@ -176,5 +191,5 @@ def add_task_trees(X, task_codes, ensemble, first, stop, n_outputs, positions, p
         if task >= 0:
             for tree in range(first[task], stop[task]):
                 output = prediction[(tree - first[task]) % n_outputs]
-                _add_tree(X, start, end, tree, ensemble, positions, output)
+                _add_tree(X, Z, start, end, tree, ensemble, positions, output)
         start = end

@@ -1,0 +1,63 @@
+"""The scale of features for linear leaves."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtgb._team import Team
+from rmtgb.tree.binning import BinMapper
+from rmtgb.tree.standardizer import TAIL
+
+
+def standardizer(X, weight=None, n_categories=None):
+    n_categories = np.zeros(X.shape[1], int) if n_categories is None else n_categories
+    rng = np.random.default_rng(0)
+    return BinMapper.fit(X, weight, n_categories, 255, rng, Team(1)).standardizer
+
+
+def test_mean_zero_and_variance_one():
+    X = np.random.default_rng(0).exponential(size=(5000, 2)) * [1.0, 1e8] + [1e6, 0.0]
+    Z = standardizer(X).transform(X)
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(Z.std(axis=0), 1.0, atol=1e-4)
+
+
+def test_tails_count_as_where_they_start():
+    X = np.random.default_rng(0).standard_normal((4000, 1))
+    wild = X.copy()
+    wild[wild > np.quantile(X, 1 - TAIL / 2)] = 1e200
+    Z, other = standardizer(X).transform(X), standardizer(wild).transform(wild)
+    np.testing.assert_array_equal(Z, other)
+    assert np.mean(Z.max() == Z) == pytest.approx(TAIL, rel=0.2)
+
+
+@given(seed=st.integers(0, 1000))
+def test_an_integer_weight_is_repetition_and_zero_absence(seed):
+    rng = np.random.default_rng(seed)
+    X, weight = rng.standard_normal((50, 2)).round(1), rng.integers(1, 4, 50)
+    once, often = standardizer(X, weight.astype(float)), standardizer(X.repeat(weight, axis=0))
+    for name in ("low", "high", "center", "per_scale"):
+        np.testing.assert_allclose(getattr(once, name), getattr(often, name), rtol=1e-12)
+
+
+def test_missing_values_stay_missing_and_others_ignore_them():
+    X = np.random.default_rng(0).standard_normal((100, 1))
+    gaps = np.vstack([X, np.full((30, 1), np.nan)])
+    np.testing.assert_array_equal(
+        standardizer(gaps).transform(gaps), np.vstack([standardizer(X).transform(X), gaps[100:]])
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 5.0, -1e300])
+def test_features_that_say_nothing(value):
+    Z = standardizer(np.full((20, 1), value)).transform(np.array([[1.0], [-1e308], [np.nan]]))
+    np.testing.assert_array_equal(Z, [[0.0], [0.0], [np.nan]])
+
+
+def test_extreme_values_and_categories_stay_finite():
+    X = np.column_stack([np.tile([-1.7e308, 1.7e308], 50), np.arange(100) % 3])
+    Z = standardizer(X, n_categories=np.array([0, 3])).transform(X)
+    assert np.isfinite(Z).all()
+    assert not Z[:, 1].any()
