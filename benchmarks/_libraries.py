@@ -12,6 +12,9 @@ import numpy as np
 #: Limits of rmtgb's trees for single tasks: its defaults.
 TASK_LEAVES, TASK_MIN_LEAF = 8, 5
 
+#: Ridge penalty of linear leaves, the only regularisation.
+RIDGE = 0.1
+
 
 class Settings(NamedTuple):
     """What all libraries are told. Regularisation and sampling are switched off."""
@@ -23,6 +26,7 @@ class Settings(NamedTuple):
     rate: float = 0.1
     min_leaf: int = 20
     threads: int = 2
+    linear: bool = False  # random thresholds and linear leaves, of rmtgb and LightGBM only
 
     @property
     def is_regression(self):
@@ -51,9 +55,10 @@ def make_rmtgb(settings, shared=0, partition=0, task=0):
         min_samples_leaf=settings.min_leaf,
         max_leaf_nodes_task=TASK_LEAVES,
         min_samples_leaf_task=TASK_MIN_LEAF,
-        l2_regularization=0.0,
+        l2_regularization=RIDGE if settings.linear else 0.0,
         max_bins=settings.bins,
-        splitter="best",
+        splitter="random" if settings.linear else "best",
+        linear_leaves=settings.linear,
         early_stopping=False,
         n_jobs=settings.threads,
         random_state=0,
@@ -83,6 +88,8 @@ def train_lightgbm(X, y, settings):
         "num_threads": settings.threads,
         "verbose": -1,
     }
+    if settings.linear:
+        parameters |= {"extra_trees": True, "linear_tree": True, "linear_lambda": RIDGE}
     data = lightgbm.Dataset(X, y, params=parameters)
     return lightgbm.train(parameters, data, settings.rounds, keep_training_booster=True)
 
@@ -150,7 +157,6 @@ def fit_scikit_learn(X, y, settings):
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.min_leaf,
         max_bins=settings.bins,
-        splitter="best",
         early_stopping=False,
     )
     with threadpool_limits(settings.threads, user_api="openmp"):
@@ -172,7 +178,6 @@ def fit_chimeraboost(X, y, settings):
         learning_rate=settings.rate,
         depth=round(np.log2(settings.leaves)),
         max_bins=settings.bins,
-        splitter="best",
         early_stopping=False,
         linear_leaves=False,
         cross_features=False,

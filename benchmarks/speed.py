@@ -152,9 +152,9 @@ def is_unequal(result):
     return None not in (ours, theirs) and abs(ours - theirs) > MAX_LOSS_GAP * min(ours, theirs)
 
 
-def fits(n_rows, n_features, loss, options):
-    """Yield binning and training by rmtgb's stage 1 and by each peer."""
-    settings = Settings(loss=loss, threads=options.threads)
+def fits(n_rows, n_features, loss, options, linear=False):
+    """Yield binning and training by rmtgb's stage 1 and by each peer that can do the same."""
+    settings = Settings(loss=loss, threads=options.threads, linear=linear)
     X, y = smooth_data(options.scaled(n_rows), n_features)
     y = y if settings.is_regression else (y > 0).astype(np.int64)
 
@@ -166,7 +166,8 @@ def fits(n_rows, n_features, loss, options):
 
     ours = fit("rmtgb")
     for library in options.libraries:
-        yield Comparison(f"vs {library}", ours, fit(library))
+        if library == "lightgbm" or not linear:
+            yield Comparison(f"vs {library}", ours, fit(library))
 
 
 def task_data(n_tasks, n_rows, n_features):
@@ -336,6 +337,7 @@ def cost_of_rounds(options):
 PROBLEMS = {
     "regression-1m": partial(fits, 1_000_000, 28, "squared_error"),
     "binary-1m": partial(fits, 1_000_000, 28, "log_loss"),
+    "linear-1m": partial(fits, 1_000_000, 28, "squared_error", linear=True),
     "regression-200": partial(fits, 100_000, 200, "squared_error"),
     "regression-2000": partial(fits, 50_000, 2_000, "squared_error"),
     "tasks-alone": tasks_alone,

@@ -225,11 +225,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"X_val holds {describe_unseen(labels, task_codes)}.")
         return Rows(values, y, weight, task_codes)
 
-    def _fit_settings(self, n_rows, has_validation):
-        stopping = None
-        enough = n_rows >= AUTO_STOPPING_ROWS or has_validation
-        if self.early_stopping is True or (self.early_stopping == "auto" and enough):
-            stopping = Stopping(self.n_iter_no_change, self.tol)
+    def _stage_settings(self):
         task_kinds = SPLITTERS[self.splitter]
         common_trees, task_trees = (
             TreeSettings(
@@ -248,7 +244,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
                 (self.max_leaf_nodes_task, self.min_samples_leaf_task, task_kinds[0]),
             )
         )
-        stages = StageSettings(
+        return StageSettings(
             self.n_iter_shared,
             self.n_iter_partition,
             self.n_iter_task,
@@ -257,6 +253,13 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             self.partition_regularization,
             task_kinds,
         )
+
+    def _fit_settings(self, n_rows, has_validation):
+        stopping = None
+        enough = n_rows >= AUTO_STOPPING_ROWS or has_validation
+        if self.early_stopping is True or (self.early_stopping == "auto" and enough):
+            stopping = Stopping(self.n_iter_no_change, self.tol)
+        stages = self._stage_settings()
         return FitSettings(
             stages,
             self._loss,
