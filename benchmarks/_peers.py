@@ -15,8 +15,9 @@ from sklearn.model_selection import train_test_split
 
 RATE, PATIENCE, HELD_OUT, MAX_ROUNDS = 0.05, 100, 0.15, 5000
 
-#: A task with fewer rows has none to stop on: its model has so many rounds at this rate.
-SMALL_TASK, SMALL_ROUNDS, SMALL_RATE = 200, 100, 0.1
+#: A task with fewer rows has none to stop on: its model has so many rounds at this rate. With the
+#: 20 rows per leaf of LightGBM's default, tasks of up to 39 rows would have no split at all.
+SMALL_TASK, SMALL_ROUNDS, SMALL_RATE, SMALL_LEAF = 200, 100, 0.1, 5
 
 #: What GPBoost's documentation tries, and the rate of the others.
 GPBOOST_RATES = (1.0, 0.1, RATE, 0.01)
@@ -98,7 +99,8 @@ def fit_lightgbm_each(data):
         if not own.is_regression and min(own.y.sum(), (1 - own.y).sum()) < 2:
             continue
         if own.y.size < SMALL_TASK:
-            models[task] = train_lightgbm(own, SMALL_ROUNDS, rate=SMALL_RATE, n_jobs=1)[0]
+            settings = {"rate": SMALL_RATE, "min_child_samples": SMALL_LEAF, "n_jobs": 1}
+            models[task] = train_lightgbm(own, SMALL_ROUNDS, **settings)[0]
         else:
             models[task] = fit_lightgbm(own, n_jobs=1)
 
