@@ -3,7 +3,7 @@
 from rmtgb._jit import inner
 from rmtgb._team import share
 from rmtgb.tree.kernels.growth import N_LEAVES
-from rmtgb.tree.kernels.linear_leaves import slope_part, slopes_of
+from rmtgb.tree.kernels.linear_leaves import add_linear_values, slope_part, slopes_of
 from rmtgb.tree.kernels.memory import array_of
 from rmtgb.tree.kernels.quantile import weighted_quantile
 
@@ -23,17 +23,15 @@ def add_leaf_values(job, nodes, slopes, prediction):
         INOUT.
     """
     leaves, order = array_of(job, "leaves"), array_of(job, "order")
-    standardized = array_of(job, "standardized")
     for position in range(array_of(job, "counts")[N_LEAVES]):
         leaf = leaves[position]
         value, own = nodes[leaf["node"]]["value"], slopes_of(nodes[leaf["node"]], slopes)
         first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
-        if own.size == 0:
-            for i in range(first, last):
-                prediction[order[i]] += value
+        if own.size > 0:
+            add_linear_values(job, first, last, value, own, prediction)
         else:
             for i in range(first, last):
-                prediction[order[i]] += value + slope_part(standardized[order[i]], own)
+                prediction[order[i]] += value
 
 
 @inner

@@ -38,11 +38,29 @@ def slope_part(row, slopes):
     """
     total = 0.0
     for slope in range(slopes.size):
-        value = row[slopes[slope]["feature"]]
-        if not np.isnan(value):
-            distance = np.float64(value) - slopes[slope]["center"]
-            total += slopes[slope]["coefficient"] * distance
+        z = np.float64(row[slopes[slope]["feature"]])
+        if not np.isnan(z):
+            total += slopes[slope]["coefficient"] * (z - slopes[slope]["center"])
     return total
+
+
+@inner
+def add_linear_values(job, start, stop, value, slopes, prediction):
+    """Add the value of a leaf and what its slopes add, as :func:`slope_part`, to some rows."""
+    order, standardized = array_of(job, "order"), array_of(job, "standardized")
+    totals = array_of(job, "tile")[job["member"], PRODUCT]
+    for first in range(start, stop, TILE_ROWS):
+        n = min(TILE_ROWS, stop - first)
+        for i in range(n):
+            totals[i] = 0.0
+        for j in range(slopes.size):  # one after another, so that rows go abreast
+            feature, center = slopes[j]["feature"], slopes[j]["center"]
+            coefficient = slopes[j]["coefficient"]
+            for i in range(n):
+                z = np.float64(standardized[order[first + i], feature])
+                totals[i] += 0.0 if np.isnan(z) else coefficient * (z - center)
+        for i in range(n):
+            prediction[order[first + i]] += value + totals[i]
 
 
 @inner
@@ -159,24 +177,25 @@ def _fill_tile(job, start, stop, slopes, tile):
     """Copy gradients, hessians and values of some rows to where vectors can be loaded."""
     order, payload = array_of(job, "order"), array_of(job, "payload")
     standardized, packing = array_of(job, "standardized"), packing_of(job)
-    for i in range(TILE_ROWS):
-        gradient, hessian, complete = 0.0, 0.0, start + i < stop
-        for j in range(slopes.size):
-            tile[VALUES + j, i] = 0.0
-        if complete:
-            row = np.int64(order[start + i])
-            word = payload[packing.n_words * row]
-            second = payload[2 * row + 1] if packing.n_words == 2 else 0
-            gradient, hessian, _ = unpack(word, second, packing)
-            for j in range(slopes.size):
-                value = np.float64(standardized[row, slopes[j]["feature"]])
-                tile[VALUES + j, i] = value
-                complete &= not np.isnan(value)
-        if not complete:
-            gradient, hessian = 0.0, 0.0
-            for j in range(slopes.size):
-                tile[VALUES + j, i] = 0.0
-        tile[HESSIAN, i], tile[GRADIENT, i] = hessian, gradient
+    hessians, gradients = tile[HESSIAN], tile[GRADIENT]
+    n = stop - start
+    for i in range(n):
+        row = np.int64(order[start + i])
+        word = payload[packing.n_words * row]
+        second = payload[2 * row + 1] if packing.n_words == 2 else 0
+        gradients[i], hessians[i], _ = unpack(word, second, packing)
+    for i in range(n, TILE_ROWS):
+        gradients[i], hessians[i] = 0.0, 0.0
+    for j in range(slopes.size):
+        feature, values = slopes[j]["feature"], tile[VALUES + j]
+        for i in range(n):  # a row with a missing value counts as absent
+            value = np.float64(standardized[order[start + i], feature])
+            known = not np.isnan(value)
+            values[i] = value if known else 0.0
+            hessians[i] = hessians[i] if known else 0.0
+            gradients[i] = gradients[i] if known else 0.0
+        for i in range(n, TILE_ROWS):
+            values[i] = 0.0
 
 
 @reduction
