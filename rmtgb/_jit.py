@@ -74,27 +74,6 @@ def inner(function):
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
 
 
-def reduction(function):
-    """Compile a function that only kernels call, and whose sums may be taken in vectors.
-
-    The order of the terms is then one that the compiler has chosen, once for all threads.
-
-    Parameters
-    ----------
-    function : callable
-        As for :func:`kernel`.
-
-    Returns
-    -------
-    callable
-        The compiled function; the plain one if compilation is disabled.
-    """
-    if config.DISABLE_JIT:
-        return function
-    options = {"fastmath": {"reassoc"}, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(**options, **_OPTIONS)(function)
-
-
 def part(function):
     """Compile a function into its caller, before types are known.
 

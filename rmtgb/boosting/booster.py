@@ -8,7 +8,6 @@ from rmtgb.boosting.rounds import boost
 from rmtgb.boosting.state import TrainingSet
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.job import Job, n_words_for
-from rmtgb.tree.kernels.linear_leaves import BLOCK_ROWS
 from rmtgb.tree.slots import TreeSlots
 
 #: Codes (rows times features) of one call of the kernel, over all of its rounds: some tenths
@@ -64,7 +63,7 @@ def ensemble_fields(training: TrainingSet, trees, n_rows, n_leaves, constant_hes
         "n_rows": n_rows,
         "n_features": training.n_features,
         "n_parents": 2 * n_leaves - 1 if linear else 0,
-        "n_blocks": n_leaves + n_rows // BLOCK_ROWS if linear else 0,
+        "n_linear_leaves": n_leaves if linear else 0,
         "n_outputs": training.loss.n_outputs,
         "n_words": n_words,
         "n_hessians": n_rows if n_words > 1 else 0,

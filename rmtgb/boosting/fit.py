@@ -90,22 +90,19 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
     )
     if former is not None:  # its slopes belong to its scale
         mapper = replace(mapper, standardizer=former.standardizer)
-    lengths = chosen_on = None
+    lengths, folds = None, []
     if settings.stopping is not None and former is None:
-        chosen_on = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
-    # tasks of one row each have none to set aside
-    if chosen_on is not None and chosen_on.validation_weight.any():
+        folds = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
+    if folds:
         stages = settings.stages
         if validation is None:
             # fewer rows, but trees of the same size: a task of 16 rows would have other ones
             stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-        lengths = choose_stage_lengths(
-            chosen_on, stages, settings.stopping, deepcopy(rng_boost), team
-        )
+        lengths = choose_stage_lengths(folds, stages, settings.stopping, deepcopy(rng_boost), team)
         if validation is None:
             training = replace(
-                chosen_on,
-                weight=chosen_on.weight + chosen_on.validation_weight,
+                folds[0],
+                weight=folds[0].weight + folds[0].validation_weight,
                 validation_weight=np.empty(0),
             )
     if lengths is None or validation is not None:
@@ -142,18 +139,20 @@ def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
 
 
 def _with_validation(rows, validation, mapper, n_tasks, settings, rng, team):
-    """Return a training set some rows of which only validate."""
+    """Return training sets some rows of which only validate; none if no row can."""
     if validation is not None:
-        training = _training_set(rows, validation, mapper, n_tasks, settings, team)
+        folds = [_training_set(rows, validation, mapper, n_tasks, settings, team)]
     else:
         everything = _training_set(rows, None, mapper, n_tasks, settings, team)
-        held_out = split_by_content(everything, settings.validation_fraction, rng)
-        training = replace(
-            everything,
-            weight=np.where(held_out, 0.0, everything.weight),
-            validation_weight=np.where(held_out, everything.weight, 0.0),
-        )
-    return replace(training, baseline=_baseline(training, settings).tasks)
+        folds = [
+            replace(
+                everything,
+                weight=np.where(held_out, 0.0, everything.weight),
+                validation_weight=np.where(held_out, everything.weight, 0.0),
+            )
+            for held_out in split_by_content(everything, settings.validation_fraction, rng)
+        ]
+    return [replace(fold, baseline=_baseline(fold, settings).tasks) for fold in folds]
 
 
 def _baseline(training, settings):

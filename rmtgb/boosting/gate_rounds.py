@@ -10,6 +10,9 @@ from rmtgb.tree.kernels.memory import array_of, wait
 MAX_STEP = 0.5
 MAX_THETA = 6.0
 
+#: Steps of theta per unit.
+THETA_STEPS = 2.0**20
+
 #: Positions in the sums of a task: first and second derivative of the loss by its outlier
 #: weight, and, where leaves are quantiles, weighted absolute residuals and weights.
 SLOPE, CURVATURE, RESIDUAL, WEIGHT = 0, 1, 2, 3
@@ -71,6 +74,8 @@ def _next_theta(theta, start, slope, curvature, kappa):
     curvature = spread * spread * curvature + kappa
     step = slope / curvature if curvature > 0.0 else 0.0
     theta -= min(max(step, -MAX_STEP), MAX_STEP)
+    # sums over a task's rows differ by rounding with their order: let no bit of theta do so
+    theta = np.rint(theta * THETA_STEPS) / THETA_STEPS
     # Once the sides have fitted what there is, theta follows noise: it may take an
     # outlier task back, but call no task one that did not stand out at the start.
     return min(max(theta, -MAX_THETA), MAX_THETA if start > 0.0 else 0.0)

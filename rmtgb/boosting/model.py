@@ -185,7 +185,7 @@ class ThreeStageModel:
         """Return rows (m, n_features) as ensembles take them."""
         raw = np.ascontiguousarray(X, dtype=np.float64)
         if not any(ensemble.slopes.size for ensemble in self._ensembles):
-            return Values(raw, np.empty((0, raw.shape[1]), np.float32))
+            return Values(raw, np.empty((0, raw.shape[1]), np.int16))
         return Values(raw, self.standardizer.transform(raw))
 
     def _add_task_rounds(self, prediction, values, task_codes, first_round, stop_round):

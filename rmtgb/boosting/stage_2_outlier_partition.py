@@ -52,6 +52,7 @@ def boost_partition(state, settings, rng, monitor, former=None, watch=None):
     Returns
     -------
     Partition
+        Without rounds all weights are 1/2: no task stands out.
 
     References
     ----------
@@ -60,23 +61,23 @@ def boost_partition(state, settings, rng, monitor, former=None, watch=None):
     training = state.training
     if former is None:
         former = Partition.empty(training.n_tasks, training.loss.n_outputs)
-    theta = former.theta.copy() if former.n_rounds else starting_theta(training, state.team)
-    inlier, outlier = former.inlier, former.outlier
     n_rounds = settings.n_iter_partition - former.n_rounds
-    if n_rounds > 0:
-        sides = state.sides()
-        booster = Booster(
-            state,
-            settings.common_trees,
-            [inlier, outlier],
-            sides,
-            False,  # coefficients make hessians differ
-            rng.integers(2**63),
-            _gate(state, sides, theta),
-            settings.partition_regularization,
-        )
-        booster.run(n_rounds, monitor, watch)
-        inlier, outlier = booster.ensembles()
+    if n_rounds <= 0:
+        return former
+    theta = former.theta.copy() if former.n_rounds else starting_theta(training, state.team)
+    sides = state.sides()
+    booster = Booster(
+        state,
+        settings.common_trees,
+        [former.inlier, former.outlier],
+        sides,
+        False,  # coefficients make hessians differ
+        rng.integers(2**63),
+        _gate(state, sides, theta),
+        settings.partition_regularization,
+    )
+    booster.run(n_rounds, monitor, watch)
+    inlier, outlier = booster.ensembles()
     if exchanges_sides(theta, training):
         return Partition(outlier, inlier, -theta)
     return Partition(inlier, outlier, theta)

@@ -9,6 +9,7 @@ stage 3 at its end.
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -75,13 +76,64 @@ class _Path:
         )
 
 
-def choose_stage_lengths(training, settings, stopping, rng, team):
-    """Choose the rounds of all stages on the validation rows of a training set.
+class _Fold:
+    """A training set with validation rows, and what was tried on it.
+
+    ``paths`` are tuples of whether stages 1 and 2 are used, and the :class:`_Path`.
+    """
+
+    def __init__(self, training, settings, team):
+        self._settings, self._tried = settings, {}
+        self._state = BoostState(training, team)
+        self._weight = training.validation_weight.sum()
+        self.paths = {(): _Path(self._state.raw.copy(), {}, {})}
+
+    def extend_paths(self, name, boost, limit, rng, stopping):
+        """Go on from every path without and, at most so many rounds, with a stage."""
+        for key, path in list(self.paths.items()):
+            del self.paths[key]
+            self.paths[*key, False] = replace(path, rounds=path.rounds | {name: 0})
+            if limit == 0:
+                continue
+            self._state.raw[:] = path.raw
+            watch = Watch(stopping.patience, stopping.tolerance)
+            boost(self._state, self._settings, deepcopy(rng), Monitor(), watch=watch)
+            self.paths[*key, True] = path.extended(name, watch)
+
+    def finish(self, key, random_thresholds, rng):
+        """Return the losses of stage 3 at the end of a path, (n_tasks, n_rounds + 1, 2)."""
+        path = self.paths[key]
+        tried = *path.rounds.values(), random_thresholds  # no rounds are as good as no stage
+        if tried not in self._tried:
+            settings = with_task_thresholds(self._settings, random_thresholds)
+            self._state.raw[:] = path.raw
+            best = min((self._loss(losses) for losses in self._tried.values()), default=np.inf)
+            enough = partial(self._is_enough, settings.n_iter_task, best)
+            stage = TaskStage(self._state, settings, deepcopy(rng), enough=enough)
+            self._tried[tried] = stage.losses
+        return self._tried[tried]
+
+    def _loss(self, losses):
+        return _task_lengths(losses, self._weight)[0]
+
+    def _is_enough(self, limit, loss_to_beat, losses):
+        """Tell whether the last look brought too little, or another path cannot be beaten.
+
+        Losses fall ever more slowly: at the end they are not below the line through two looks.
+        """
+        loss = self._loss(losses)
+        saved = self._loss(losses[:, : losses.shape[1] - ROUNDS_PER_LOOK]) - loss
+        looks_left = (limit + 1 - losses.shape[1]) / ROUNDS_PER_LOOK
+        return saved < abs(loss) * MIN_IMPROVEMENT or loss - saved * looks_left > loss_to_beat
+
+
+def choose_stage_lengths(folds, settings, stopping, rng, team):
+    """Choose the rounds of all stages on validation rows.
 
     Parameters
     ----------
-    training : TrainingSet
-        With validation rows.
+    folds : list of TrainingSet
+        The same rows, other ones of which are for validation.
     settings : StageSettings
         Its numbers of rounds are upper limits.
     stopping : Stopping
@@ -94,25 +146,20 @@ def choose_stage_lengths(training, settings, stopping, rng, team):
     StageLengths
     """
     rngs = rng.spawn(3)
-    state = BoostState(training, team)
-    paths = [_Path(state.raw.copy(), {"shared": 0, "partition": 0}, {})]
-    stages = (
-        ("shared", boost_shared, settings.n_iter_shared, rngs[0]),
-        ("partition", boost_partition, settings.n_iter_partition, rngs[1]),
+    searches = [_Fold(training, settings, team) for training in folds]
+    for search in searches:
+        search.extend_paths("shared", boost_shared, settings.n_iter_shared, rngs[0], stopping)
+        search.extend_paths(
+            "partition", boost_partition, settings.n_iter_partition, rngs[1], stopping
+        )
+    total_weight = np.array(
+        [sum(f.weight.sum() for f in folds), sum(f.validation_weight.sum() for f in folds)]
     )
-    for name, boost, limit, stage_rng in stages:
-        for path in list(paths) if limit else []:
-            state.raw[:] = path.raw
-            watch = Watch(stopping.patience, stopping.tolerance)
-            boost(state, settings, deepcopy(stage_rng), Monitor(), watch=watch)
-            if watch.best_round:
-                paths.append(path.extended(name, watch))
-    kinds = settings.task_threshold_kinds
-    best = np.inf, None, None
-    for path in paths:
-        best = min(best, _finish(state, settings, kinds[0], rngs[2], path, best[0]), key=_loss_of)
+    kinds, best = settings.task_threshold_kinds, (np.inf, None)
+    for key in searches[0].paths:
+        best = min(best, _judge(searches, key, kinds[0], rngs[2], total_weight), key=_loss_of)
     for kind in kinds[1:] if settings.n_iter_task else ():  # only where it matters most
-        best = min(best, _finish(state, settings, kind, rngs[2], best[2], best[0]), key=_loss_of)
+        best = min(best, _judge(searches, best[2], kind, rngs[2], total_weight), key=_loss_of)
     return best[1]
 
 
@@ -120,40 +167,35 @@ def _loss_of(result):
     return result[0]
 
 
-def _finish(state, settings, random_thresholds, rng, path, loss_to_beat):
-    """Run stage 3 at the end of a path, return its mean validation loss, all lengths, the path.
-
-    It ends early where its losses, which fall ever more slowly, cannot beat another path's.
-    """
-    settings = with_task_thresholds(settings, random_thresholds)
-    training = state.training
-    total_weight = np.array([training.weight.sum(), training.validation_weight.sum()])
-    state.raw[:] = path.raw
-    seen = []
-
-    def enough(losses):
-        if not seen:
-            seen.append(_task_lengths(losses[:, :1], total_weight[VALIDATION])[0])
-        seen.append(_task_lengths(losses, total_weight[VALIDATION])[0])
-        saved = seen[-2] - seen[-1]
-        looks_left = (settings.n_iter_task + 1 - losses.shape[1]) / ROUNDS_PER_LOOK
-        is_beaten = seen[-1] - saved * looks_left > loss_to_beat
-        return is_beaten or saved < abs(seen[-2]) * MIN_IMPROVEMENT
-
-    losses = TaskStage(state, settings, deepcopy(rng), enough=enough).losses
-    loss, n_rounds = _task_lengths(losses, total_weight[VALIDATION])
-    sums = path.losses | {"task": losses.sum(axis=0)}
+def _judge(searches, key, random_thresholds, rng, total_weight):
+    """Return the validation loss of a path with its stage 3, all lengths, and the path's key."""
+    task_losses = _sum_padded([search.finish(key, random_thresholds, rng) for search in searches])
+    loss, n_rounds = _task_lengths(task_losses, total_weight[VALIDATION])
+    paths = [search.paths[key] for search in searches]
+    sums = {
+        name: _sum_padded([path.losses[name][None] for path in paths]) for name in paths[0].losses
+    }
+    scores = [
+        {name: both[:, :, kind].sum(axis=0) / total_weight[kind] for name, both in sums.items()}
+        | {"task": task_losses[:, :, kind].sum(axis=0) / total_weight[kind]}
+        for kind in (TRAIN, VALIDATION)
+    ]
+    rounds = dict(paths[0].rounds)
+    if len(paths) > 1:  # where they are best together
+        rounds |= {name: int(np.argmin(scores[VALIDATION][name])) for name in sums}
     lengths = StageLengths(
-        path.rounds["shared"],
-        path.rounds["partition"],
-        n_rounds,
-        random_thresholds,
-        *(
-            {name: both[:, kind] / total_weight[kind] for name, both in sums.items()}
-            for kind in (TRAIN, VALIDATION)
-        ),
+        rounds["shared"], rounds["partition"], n_rounds, random_thresholds, *scores
     )
-    return loss, lengths, path
+    return loss, lengths, key
+
+
+def _sum_padded(losses):
+    """Add up losses (n, n_rounds + 1, 2) of folds; those that ended early stay as they are."""
+    longest = max(part.shape[1] for part in losses)
+    return sum(
+        np.pad(part, ((0, 0), (0, longest - part.shape[1]), (0, 0)), mode="edge")
+        for part in losses
+    )
 
 
 def _task_lengths(losses, total_weight):

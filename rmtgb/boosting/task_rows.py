@@ -61,7 +61,7 @@ def take_rows(job, source, task):
 @inner
 def _size_of_values(job, n_rows):
     """Return the bytes of the standardised values of some rows."""
-    return np.uint64(n_rows) * np.uint64(job["n_features"]) * np.uint64(4)
+    return np.uint64(n_rows) * np.uint64(job["n_features"]) * np.uint64(2)
 
 
 @inner

@@ -1,9 +1,14 @@
 """Setting aside validation rows, by what a row contains and not by where it stands."""
 
+import math
+
 import numpy as np
 
 from rmtgb._jit import kernel
 from rmtgb.tree.kernels.random import mix
+
+#: Weight of validation rows that is enough to choose on.
+ENOUGH_WEIGHT = 300.0
 
 
 @kernel
@@ -33,7 +38,11 @@ def scramble(hashes, task_seed, task_codes):
 
 
 def split_by_content(training, fraction, rng):
-    """Choose a fraction of every task's rows.
+    """Choose a fraction of every task's rows, and other ones as often as it takes.
+
+    One choice is enough if it has ``ENOUGH_WEIGHT``; with less, what is best on a choice says
+    little about other rows, and there are as many as reach it together, or as there can be
+    without a row in two of them.
 
     Rows that are equal stay on the same side: a copy of a training row would make a
     validation row worthless, and an integer weight stays the same as repetition. A
@@ -48,8 +57,8 @@ def split_by_content(training, fraction, rng):
 
     Returns
     -------
-    ndarray of bool of shape (n_rows,)
-        The validation rows.
+    list of ndarray of bool of shape (n_rows,)
+        The validation rows of each choice; empty if no task can give one.
     """
     hashes = np.empty(training.y.size, np.uint64)
     y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
@@ -67,12 +76,18 @@ def split_by_content(training, fraction, rng):
     before -= before[first_of_task][task]
     task_weight = np.add.reduceat(training.weight, first_of_task)
     chance = (task_seed >> np.uint64(11)) * 2.0**-53
-    target = np.minimum(np.floor(task_weight * fraction + chance), task_weight - 1.0)
     first_of_value = np.maximum.accumulate(np.where(new_value, np.arange(new_value.size), 0))
-    held_out = np.empty(training.y.size, dtype=bool)
-    held_out[order] = before[first_of_value] < target[task]
-    every_row = np.add.reduceat(held_out, first_of_task) == np.diff(training.offsets)
-    return held_out & ~every_row[training.task_codes]
+    before = before[first_of_value]
+    n_choices = math.ceil(ENOUGH_WEIGHT / (fraction * weight.sum()))
+    choices = []
+    for k in range(min(n_choices, int(1.0 / fraction * (1.0 + 1e-9)))):
+        start, stop = np.floor(task_weight * fraction * np.array([[k], [k + 1]]) + chance)
+        stop = np.minimum(stop, start + task_weight - 1.0)
+        held_out = np.empty(training.y.size, dtype=bool)
+        held_out[order] = (before >= start[task]) & (before < stop[task])
+        every_row = np.add.reduceat(held_out, first_of_task) == np.diff(training.offsets)
+        choices.append(held_out & ~every_row[training.task_codes])
+    return [held_out for held_out in choices if held_out.any()]
 
 
 def _sort_within_tasks(task_codes, hashes):

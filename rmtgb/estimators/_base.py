@@ -37,6 +37,9 @@ SMALL_CODES = 200_000
 #: Rows from which ``early_stopping="auto"`` sets some aside.
 AUTO_STOPPING_ROWS = 200
 
+#: ``min_samples_leaf="auto"``: one for so many rows, between two limits.
+ROWS_PER_LEAF_ROW = 15
+AUTO_LEAF_ROWS = 5, 40
 
 #: Whether the trees of stage 3 may try random thresholds; the first is taken where nothing is
 #: chosen on validation rows. Those of the other stages do, but for "best".
@@ -59,7 +62,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
         "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "min_samples_leaf": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_leaf_nodes_task": [Interval(Integral, 2, None, closed="left"), None],
         "min_samples_leaf_task": [Interval(Integral, 1, None, closed="left")],
         "l2_regularization": [Interval(Real, 0, None, closed="left")],
@@ -148,7 +151,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         else:
             self._check_continuation(former, loss)
         val_rows = self._read_validation(*validation)
-        settings = self._fit_settings(rows.y.size, val_rows is not None)
+        settings = self._fit_settings(rows, val_rows is not None)
         rng = _generator(self.random_state)
         with self._team(rows.X.shape) as team:
             result = fit_rows(rows, val_rows, self.n_tasks_, settings, rng, team, progress, former)
@@ -225,13 +228,16 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"X_val holds {describe_unseen(labels, task_codes)}.")
         return Rows(values, y, weight, task_codes)
 
-    def _stage_settings(self):
+    def _stage_settings(self, total_weight):
         task_kinds = SPLITTERS[self.splitter]
+        min_samples_leaf = self.min_samples_leaf
+        if min_samples_leaf == "auto":
+            min_samples_leaf = np.clip(total_weight / ROWS_PER_LEAF_ROW, *AUTO_LEAF_ROWS)
         common_trees, task_trees = (
             TreeSettings(
                 max_leaf_nodes,
                 self.max_depth,
-                min_samples_leaf,
+                min_samples,
                 self.l2_regularization,
                 self.learning_rate,
                 self.max_features,
@@ -239,8 +245,8 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
                 random_thresholds,
                 self.linear_leaves,
             )
-            for max_leaf_nodes, min_samples_leaf, random_thresholds in (
-                (self.max_leaf_nodes, self.min_samples_leaf, self.splitter != "best"),
+            for max_leaf_nodes, min_samples, random_thresholds in (
+                (self.max_leaf_nodes, min_samples_leaf, self.splitter != "best"),
                 (self.max_leaf_nodes_task, self.min_samples_leaf_task, task_kinds[0]),
             )
         )
@@ -254,12 +260,12 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             task_kinds,
         )
 
-    def _fit_settings(self, n_rows, has_validation):
+    def _fit_settings(self, rows, has_validation):
         stopping = None
-        enough = n_rows >= AUTO_STOPPING_ROWS or has_validation
+        enough = rows.y.size >= AUTO_STOPPING_ROWS or has_validation
         if self.early_stopping is True or (self.early_stopping == "auto" and enough):
             stopping = Stopping(self.n_iter_no_change, self.tol)
-        stages = self._stage_settings()
+        stages = self._stage_settings(rows.weight.sum())
         return FitSettings(
             stages,
             self._loss,

@@ -70,12 +70,13 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         Largest number of leaves of a tree of stages 1 and 2, at least 2; None: no limit.
     max_depth : int or None, default=None
         Largest depth of any tree, at least 1; None: no limit.
-    min_samples_leaf : int, default=20
-        Smallest sum of the weights in a leaf of stages 1 and 2, at least 1.
+    min_samples_leaf : "auto" or int, default="auto"
+        Smallest sum of the weights in a leaf of stages 1 and 2, at least 1. "auto" is a
+        fifteenth of the sum over all rows, but between 5 and 40.
     max_leaf_nodes_task : int or None, default=8
         As ``max_leaf_nodes``, for stage 3.
     min_samples_leaf_task : int, default=5
-        As ``min_samples_leaf``, for stage 3.
+        Smallest sum of the weights in a leaf of stage 3, at least 1.
     l2_regularization : float, default=1.0
         Number >= 0 that is added to the hessian of a leaf, and the ridge penalty of its slopes
         in units of standardized features.
@@ -204,7 +205,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         learning_rate=0.05,
         max_leaf_nodes=16,
         max_depth=None,
-        min_samples_leaf=20,
+        min_samples_leaf="auto",
         max_leaf_nodes_task=8,
         min_samples_leaf_task=5,
         l2_regularization=1.0,

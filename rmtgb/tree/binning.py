@@ -196,5 +196,5 @@ class BinMapper:
             self.categorical,
             self.thresholds,
             self.missing_code,
-            np.empty((n_rows if standardized else 0, n_features), np.float32),
+            np.empty((n_rows if standardized else 0, n_features), np.int16),
         )

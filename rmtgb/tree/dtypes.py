@@ -42,6 +42,10 @@ SLOPE = np.dtype(
     align=True,
 )
 
+#: Standardised values are integers in this unit; the least one stands for a missing value.
+Z_UNIT = 2.0**-11
+MISSING_Z = np.iinfo(np.int16).min
+
 #: Slopes of a leaf at the most. With the constant they are eight.
 MAX_SLOPES = 7
 
@@ -92,7 +96,7 @@ LEAF = np.dtype(
 #: What trees are made of: nodes, category sets and slopes.
 PIECES = 3
 
-#: Rows whose moments are added up at a time.
+#: Rows of linear leaves that are worked on side by side.
 TILE_ROWS = 64
 
 #: The kinds of arrays a job refers to: name, dtype, and shape in sizes of the job. What a
@@ -101,7 +105,7 @@ JOB_ARRAYS = {
     # the rows
     "row_codes": (CODE, ("n_rows", "n_features")),  # for histograms
     "column_codes": (CODE, ("n_features", "n_rows")),  # for moving rows by one feature
-    "standardized": (np.float32, ("n_linear_rows", "n_features")),  # for linear leaves
+    "standardized": (np.int16, ("n_linear_rows", "n_features")),  # for linear leaves
     "y": (np.float64, ("n_rows",)),
     "weight": (np.float64, ("n_rows",)),
     "validation_weight": (np.float64, ("n_validation",)),
@@ -152,8 +156,10 @@ JOB_ARRAYS = {
     "counts": (np.int64, (1 + PIECES,)),  # of leaves, and of the pieces so far
     # linear leaves
     "parents": (np.int32, ("n_parents",)),  # of the nodes of a tree
-    "moments": (np.float64, ("n_blocks", MOMENTS)),
-    "tile": (np.float64, ("n_members", MAX_SLOPES + 3, TILE_ROWS)),  # rows of a member
+    "moments": (np.int64, ("n_members", "n_linear_leaves", MOMENTS)),
+    "system": (np.float64, ("n_members", MOMENTS)),
+    "tile": (np.int64, ("n_members", MAX_SLOPES + 3, TILE_ROWS)),  # some rows of a member
+    "totals": (np.float64, ("n_members", TILE_ROWS)),
     # one for each member
     "candidates": (SPLIT, ("n_members", 2)),
     "candidate_sets": (np.uint64, ("n_members", 2, SET_WORDS)),
@@ -248,7 +254,7 @@ class BinnedFeatures(NamedTuple):
     alone would cost one of the two several times as much. ``n_bins`` (n_features,) int32
     bins of values in use; ``categorical`` (n_features,) uint8; ``thresholds`` (n_features,
     >= missing_code) float64, the upper edge of each bin, then infinity. ``missing_code``
-    is the last code, common to all features. ``standardized`` (n_rows, n_features) float32
+    is the last code, common to all features. ``standardized`` (n_rows, n_features) int16
     holds the values for linear leaves; it has no rows where there are none.
     """
 

@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
+
 #: Weight of the rows in each tail whose values are moved to where the tail starts: they would
 #: decide on slopes alone, and slopes would be followed to where no rows were.
 TAIL = 0.005
 
 
 class Values(NamedTuple):
-    """Rows to predict: ``raw`` float64 and ``standardized`` float32, (m, n_features), C order.
+    """Rows to predict: ``raw`` float64 and ``standardized`` int16, (m, n_features), C order.
 
     The latter has no rows if there are no slopes to be multiplied with.
     """
@@ -45,11 +47,17 @@ class Standardizer:
         return cls(low, high, center, per_scale)
 
     def transform(self, X):
-        """Return float64 values (m, n_features) standardised, as float32; NaN stays NaN."""
+        """Return float64 values (m, n_features) as int16, in units of ``Z_UNIT``.
+
+        Where the tails start is less than 15 deviations from the mean, so that no value is
+        too large. NaN becomes ``MISSING_Z``.
+        """
         Z = np.clip(X, self.low, self.high)
         Z -= self.center
-        Z *= self.per_scale
-        return Z.astype(np.float32)
+        Z *= self.per_scale / Z_UNIT
+        np.rint(Z, out=Z)
+        Z[np.isnan(Z)] = MISSING_Z
+        return Z.astype(np.int16)
 
 
 def describe(distinct, cumulative):

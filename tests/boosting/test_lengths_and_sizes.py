@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rmtgb import RMTGBRegressor
 from rmtgb._team import Team
 from rmtgb.boosting.state import TrainingSet
-from rmtgb.boosting.validation_split import split_by_content
+from rmtgb.boosting.validation_split import ENOUGH_WEIGHT, split_by_content
 from rmtgb.losses import make_loss
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tree.binning import BinMapper
@@ -39,18 +39,30 @@ def test_validation_rows_are_a_share_of_every_task(seed, fraction):
     """Each task gives its share, rounded up or down, and keeps a row for training."""
     X, y = task_data(seed=seed)
     training = training_set(X, y)
-    held_out = split_by_content(training, fraction, np.random.default_rng(seed))
-    for t in range(training.n_tasks):
-        rows = slice(training.offsets[t], training.offsets[t + 1])
-        wanted = fraction * (rows.stop - rows.start)
-        assert np.floor(wanted) <= held_out[rows].sum() <= np.ceil(wanted)
+    choices = split_by_content(training, fraction, np.random.default_rng(seed))
+    most = min(np.ceil(ENOUGH_WEIGHT / (fraction * len(y))), int(1 / fraction + 1e-9))
+    assert len(choices) == most
+    assert np.sum(choices, axis=0).max() == 1
+    for held_out in choices:
+        for t in range(training.n_tasks):
+            rows = slice(training.offsets[t], training.offsets[t + 1])
+            wanted = fraction * (rows.stop - rows.start)
+            assert np.floor(wanted) <= held_out[rows].sum() <= np.ceil(wanted)
+
+
+def test_one_choice_is_enough_with_many_rows():
+    """Weights count as rows do."""
+    X, y = task_data(n_rows=400)
+    for weight, expected in ((None, 3), (np.full(400, 6.0), 1), (np.full(400, 0.1), 3)):
+        training = training_set(X, y, weight)
+        assert len(split_by_content(training, 0.3, np.random.default_rng(0))) == expected
 
 
 def test_equal_rows_stay_on_one_side():
     """Copies of a row are all held out, or none."""
     X, y = task_data(n_rows=120)
     training = training_set(np.repeat(X, 2, axis=0), np.repeat(y, 2))
-    held_out = split_by_content(training, 0.3, np.random.default_rng(0))
+    held_out, *_ = split_by_content(training, 0.3, np.random.default_rng(0))
     rows = np.column_stack([training.binned.row_codes, training.y, training.task_codes])
     _, group = np.unique(rows, axis=0, return_inverse=True)
     share = np.bincount(group.ravel(), held_out) / np.bincount(group.ravel())
@@ -63,7 +75,7 @@ def test_tasks_with_the_same_rows_give_different_ones():
     products = rng.standard_normal((20, 3))
     X = np.column_stack([np.tile(products, (30, 1)), np.repeat(np.arange(30), 20)])
     training = training_set(X, rng.integers(0, 3, 600).astype(float))
-    held_out = split_by_content(training, 0.2, rng).reshape(30, 20)
+    held_out = split_by_content(training, 0.2, rng)[0].reshape(30, 20)
     assert held_out.mean(axis=0).max() < 0.6
 
 
@@ -72,8 +84,15 @@ def test_a_task_of_one_row_gives_none():
     X, y = task_data(n_rows=50)
     X[0, -1] = 99
     training = training_set(X, y)
-    held_out = split_by_content(training, 0.9, np.random.default_rng(0))
+    (held_out,) = split_by_content(training, 0.9, np.random.default_rng(0))
     assert not held_out[training.offsets[-2] :].any()
+
+
+def test_tasks_of_one_row_each_give_none():
+    """Then there is nothing to choose on."""
+    X, y = task_data(n_rows=50)
+    X[:, -1] = np.arange(50)
+    assert not split_by_content(training_set(X, y), 0.15, np.random.default_rng(0))
 
 
 def test_lengths_are_chosen_per_stage():

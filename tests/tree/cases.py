@@ -50,7 +50,7 @@ def pack_rows(member, n_members, jobs, output, coefficient):
 def predict(ensemble, X, mapper=None, **rounds):
     """Predict raw values; slopes need the mapper that they were fitted with."""
     X = np.ascontiguousarray(X, dtype=float)
-    Z = np.empty((0, X.shape[1]), np.float32)
+    Z = np.empty((0, X.shape[1]), np.int16)
     if mapper is not None:
         Z = mapper.standardizer.transform(X)
     out = np.zeros((ensemble.n_outputs, X.shape[0]))

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb.tree.dtypes import MAX_SLOPES, TILE_ROWS
-from rmtgb.tree.kernels.linear_leaves import BLOCK_ROWS
+from rmtgb.tree.dtypes import MAX_SLOPES, MISSING_Z, TILE_ROWS, Z_UNIT
 from tests.oracles.tree import weighted_quantile
 from tests.tree.cases import draw, grow, predict
 
@@ -49,7 +48,8 @@ def naive_slopes(Z, g, h, ridge):
 def assert_naive(problem, grown, l2_regularization=0.0, learning_rate=1.0):
     """Compare every leaf with the naive regression on the rows that it holds."""
     nodes, slopes = grown.nodes, grown.ensemble.slopes
-    Z = problem.mapper().standardizer.transform(problem.X)
+    integers = problem.mapper().standardizer.transform(problem.X)
+    Z = np.where(integers == MISSING_Z, np.nan, ((integers + 4) >> 3) * 8.0 * Z_UNIT)
     for leaf, features in paths(nodes).items():
         numerical = [f for f in features if not problem.n_categories[f]][:MAX_SLOPES]
         first, n = nodes[leaf]["first_slope"], nodes[leaf]["n_slopes"]
@@ -59,7 +59,7 @@ def assert_naive(problem, grown, l2_regularization=0.0, learning_rate=1.0):
         g, h = problem.g[rows], problem.h[rows]
         ridge = l2_regularization + 1e-6 * h[~np.isnan(Z[rows][:, numerical]).any(axis=1)].sum()
         coefficient, center = naive_slopes(Z[rows][:, numerical], g, h, ridge)
-        np.testing.assert_allclose(own["center"], center, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(own["center"], center, rtol=1e-5, atol=1e-5)
         scale = np.abs(coefficient).max(initial=1.0)
         np.testing.assert_allclose(
             own["coefficient"], learning_rate * coefficient, rtol=1e-4, atol=1e-5 * scale
@@ -88,8 +88,8 @@ class TestAgainstNaiveRegressions:
         problem = draw(0, n=2 * n)
         assert_naive(problem, grow(problem, l2_regularization=1.0, **LIMITS), 1.0)
 
-    @pytest.mark.parametrize("n", [BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
-    def test_edges_of_blocks(self, n):
+    @pytest.mark.parametrize("n", [2000, 100_000])
+    def test_many_rows(self, n):
         problem = draw(0, n=n)
         limits = LIMITS | {"max_leaf_nodes": 2}
         assert_naive(problem, grow(problem, l2_regularization=1.0, **limits), 1.0)
@@ -116,13 +116,13 @@ class TestAgainstNaiveRegressions:
         grown = grow(problem, **LIMITS)
         assert np.isfinite(grown.prediction).all()
         inside = np.abs(x[:, 0]) < 1.0  # slopes end where the tails start
-        np.testing.assert_allclose(grown.prediction[inside], x[inside, 0], atol=1e-4)
+        np.testing.assert_allclose(grown.prediction[inside], x[inside, 0], atol=2e-3)
 
 
 class TestBits:
     @pytest.mark.parametrize("constant_hessian", [False, True])
     def test_teams(self, constant_hessian):
-        problem = draw(1, n=5 * BLOCK_ROWS + 17, missing=0.05, n_categories=(5,))
+        problem = draw(1, n=9001, missing=0.05, n_categories=(5,))
         limits = LIMITS | {"max_leaf_nodes": 31, "subsample": 0.7}
         bits = {grow(problem, n, constant_hessian, n_trees=3, **limits).bits for n in (1, 2, 3, 8)}
         assert len(bits) == 1
@@ -143,8 +143,25 @@ class TestBits:
         other.X[absent] = 10 * other.X[absent][::-1]
         slopes = [grow(p, **LIMITS).ensemble.slopes for p in (problem, other)]
         assert slopes[0].size
-        for name in slopes[0].dtype.names:
-            np.testing.assert_allclose(slopes[0][name], slopes[1][name], rtol=1e-9)
+        assert slopes[0].tobytes() == slopes[1].tobytes()
+
+    def test_the_order_of_the_rows_changes_no_bit(self):
+        problem, other = draw(0, n=3000, missing=0.1), draw(0, n=3000, missing=0.1)
+        order = np.random.default_rng(0).permutation(3000)
+        other.X, other.g, other.y = (a[order] for a in (other.X, other.g, other.y))
+        slopes = [grow(p, **LIMITS).ensemble.slopes for p in (problem, other)]
+        assert slopes[0].tobytes() == slopes[1].tobytes()
+
+    def test_an_integer_weight_is_repetition(self):
+        problem, other = draw(0, n=500), draw(0, n=500)
+        weight = np.random.default_rng(0).integers(1, 4, 500)
+        problem.w, problem.g = weight.astype(float), problem.g * weight
+        problem.h = problem.w
+        for name in ("X", "g", "h", "y", "w", "task_codes"):
+            setattr(other, name, getattr(other, name).repeat(weight, axis=0))
+        problem.mapper = other.mapper  # a problem's own one does not look at weights
+        slopes = [grow(p, **LIMITS).ensemble.slopes for p in (problem, other)]
+        assert slopes[0].tobytes() == slopes[1].tobytes()
 
 
 class TestLimits:

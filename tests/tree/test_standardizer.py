@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rmtgb._team import Team
 from rmtgb.tree.binning import BinMapper
+from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
 from rmtgb.tree.standardizer import TAIL
 
 
@@ -16,10 +17,16 @@ def standardizer(X, weight=None, n_categories=None):
     return BinMapper.fit(X, weight, n_categories, 255, rng, Team(1)).standardizer
 
 
+def values_of(X, **fit):
+    """Standardised values as floats."""
+    Z = standardizer(X, **fit).transform(X)
+    assert Z.dtype == np.int16
+    return np.where(Z == MISSING_Z, np.nan, Z * Z_UNIT)
+
+
 def test_mean_zero_and_variance_one():
     X = np.random.default_rng(0).exponential(size=(5000, 2)) * [1.0, 1e8] + [1e6, 0.0]
-    Z = standardizer(X).transform(X)
-    assert Z.dtype == np.float32
+    Z = values_of(X)
     np.testing.assert_allclose(Z.mean(axis=0), 0.0, atol=1e-4)
     np.testing.assert_allclose(Z.std(axis=0), 1.0, atol=1e-4)
 
@@ -28,7 +35,7 @@ def test_tails_count_as_where_they_start():
     X = np.random.default_rng(0).standard_normal((4000, 1))
     wild = X.copy()
     wild[wild > np.quantile(X, 1 - TAIL / 2)] = 1e200
-    Z, other = standardizer(X).transform(X), standardizer(wild).transform(wild)
+    Z, other = values_of(X), values_of(wild)
     np.testing.assert_array_equal(Z, other)
     assert np.mean(Z.max() == Z) == pytest.approx(TAIL, rel=0.2)
 
@@ -45,19 +52,23 @@ def test_an_integer_weight_is_repetition_and_zero_absence(seed):
 def test_missing_values_stay_missing_and_others_ignore_them():
     X = np.random.default_rng(0).standard_normal((100, 1))
     gaps = np.vstack([X, np.full((30, 1), np.nan)])
-    np.testing.assert_array_equal(
-        standardizer(gaps).transform(gaps), np.vstack([standardizer(X).transform(X), gaps[100:]])
-    )
+    np.testing.assert_array_equal(values_of(gaps), np.vstack([values_of(X), gaps[100:]]))
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 5.0, -1e300])
 def test_features_that_say_nothing(value):
     Z = standardizer(np.full((20, 1), value)).transform(np.array([[1.0], [-1e308], [np.nan]]))
-    np.testing.assert_array_equal(Z, [[0.0], [0.0], [np.nan]])
+    np.testing.assert_array_equal(Z, [[0], [0], [MISSING_Z]])
 
 
 def test_extreme_values_and_categories_stay_finite():
     X = np.column_stack([np.tile([-1.7e308, 1.7e308], 50), np.arange(100) % 3])
-    Z = standardizer(X, n_categories=np.array([0, 3])).transform(X)
+    Z = values_of(X, n_categories=np.array([0, 3]))
     assert np.isfinite(Z).all()
     assert not Z[:, 1].any()
+
+
+def test_the_largest_value_there_can_be():
+    X = np.zeros((1000, 1))
+    X[:6] = 1e9  # just enough for the tail not to hold them all
+    assert values_of(X).max() == pytest.approx(np.sqrt(994 / 6), rel=1e-3)

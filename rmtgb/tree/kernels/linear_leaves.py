@@ -1,22 +1,19 @@
 """Linear leaves: ridge regression on the features that a leaf's path has split.
 
 Shi, Li, Li, "Gradient boosting with piece-wise linear regression trees", IJCAI 2019. All
-sums are taken over blocks of rows of fixed size, and blocks are added up in their order,
-so that the number of threads changes no bit.
+sums are taken over integers, so that they are exact: neither the order of the rows nor the
+number of threads changes a bit.
 """
 
 import numpy as np
 
-from rmtgb._jit import inner, part, reduction
+from rmtgb._jit import inner, part
 from rmtgb._team import share
-from rmtgb.tree.dtypes import MAX_SLOPES, TILE_ROWS
+from rmtgb.tree.dtypes import MAX_SLOPES, MISSING_Z, TILE_ROWS, Z_UNIT
 from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE
 from rmtgb.tree.kernels.memory import array_of, wait
-from rmtgb.tree.kernels.packing import packing_of, unpack
+from rmtgb.tree.kernels.packing import MOMENT_SHIFT, integers_of, packing_of
 from rmtgb.tree.kernels.quantile import weighted_quantile
-
-#: Rows whose moments one member sums: some tiles.
-BLOCK_ROWS = 32 * TILE_ROWS
 
 #: The rows of a tile: hessians, gradients, values of the slopes' features, and a product.
 HESSIAN, GRADIENT, VALUES, PRODUCT = 0, 1, 2, MAX_SLOPES + 2
@@ -24,6 +21,9 @@ HESSIAN, GRADIENT, VALUES, PRODUCT = 0, 1, 2, MAX_SLOPES + 2
 #: Distance between the rows of the matrix in moments, and where the vector is.
 ORDER = MAX_SLOPES + 1
 VECTOR = ORDER * ORDER
+
+#: Makes shifting round to the nearest.
+MOMENT_HALF = 1 << (MOMENT_SHIFT - 1)
 
 #: Least ridge for each unit of hessian, the variance of features being one: what differs by
 #: rounding only shall get no slope.
@@ -34,13 +34,14 @@ RELATIVE_RIDGE = 1e-6
 def slope_part(row, slopes):
     """Return what slopes (ndarray of SLOPE) add to the constant of a leaf.
 
-    ``row`` (n_features,) float32 holds standardised values.
+    ``row`` (n_features,) int16 holds standardised values.
     """
     total = 0.0
     for slope in range(slopes.size):
-        z = np.float64(row[slopes[slope]["feature"]])
-        if not np.isnan(z):
-            total += slopes[slope]["coefficient"] * (z - slopes[slope]["center"])
+        z = row[slopes[slope]["feature"]]
+        if z != MISSING_Z:
+            distance = np.float64(z) * Z_UNIT - slopes[slope]["center"]
+            total += slopes[slope]["coefficient"] * distance
     return total
 
 
@@ -48,7 +49,7 @@ def slope_part(row, slopes):
 def add_linear_values(job, start, stop, value, slopes, prediction):
     """Add the value of a leaf and what its slopes add, as :func:`slope_part`, to some rows."""
     order, standardized = array_of(job, "order"), array_of(job, "standardized")
-    totals = array_of(job, "tile")[job["member"], PRODUCT]
+    totals = array_of(job, "totals")[job["member"]]
     for first in range(start, stop, TILE_ROWS):
         n = min(TILE_ROWS, stop - first)
         for i in range(n):
@@ -57,8 +58,9 @@ def add_linear_values(job, start, stop, value, slopes, prediction):
             feature, center = slopes[j]["feature"], slopes[j]["center"]
             coefficient = slopes[j]["coefficient"]
             for i in range(n):
-                z = np.float64(standardized[order[first + i], feature])
-                totals[i] += 0.0 if np.isnan(z) else coefficient * (z - center)
+                z = standardized[order[first + i], feature]
+                distance = np.float64(z) * Z_UNIT - center
+                totals[i] += 0.0 if z == MISSING_Z else coefficient * distance
         for i in range(n):
             prediction[order[first + i]] += value + totals[i]
 
@@ -131,34 +133,23 @@ def _is_among(slopes, feature):
 
 
 @inner
-def _n_blocks(leaf):
-    return (leaf["stop"] - leaf["start"] + BLOCK_ROWS - 1) // BLOCK_ROWS
-
-
-@inner
 def _sum_moments(job, nodes, slopes):
-    """Sum the moments of a member's share of the blocks."""
-    leaves, n_leaves = array_of(job, "leaves"), array_of(job, "counts")[N_LEAVES]
-    moments, total = array_of(job, "moments"), 0
-    for position in range(n_leaves):
-        total += _n_blocks(leaves[position])
-    first, last = share(0, total, job["member"], job["n_members"])
-    block = 0
-    for position in range(n_leaves):
+    """Sum the moments of every leaf over a member's share of its rows."""
+    leaves, moments = array_of(job, "leaves"), array_of(job, "moments")[job["member"]]
+    for position in range(array_of(job, "counts")[N_LEAVES]):
         leaf = leaves[position]
         own = slopes_of(nodes[leaf["node"]], slopes)
-        for start in range(leaf["start"], leaf["stop"], BLOCK_ROWS):
-            if first <= block < last and own.size > 0:
-                _sum_block(job, start, min(start + BLOCK_ROWS, leaf["stop"]), own, moments[block])
-            block += 1
+        if own.size > 0:
+            first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
+            _sum_rows(job, first, last, own, moments[position])
 
 
 @inner
-def _sum_block(job, start, stop, slopes, moments):
+def _sum_rows(job, start, stop, slopes, moments):
     """Sum the moments of a range of rows, tile by tile."""
     tile = array_of(job, "tile")[job["member"]]
     for k in range(moments.size):
-        moments[k] = 0.0
+        moments[k] = 0
     for first in range(start, stop, TILE_ROWS):
         _fill_tile(job, first, min(first + TILE_ROWS, stop), slopes, tile)
         moments[0] += _sum(tile[HESSIAN])
@@ -183,32 +174,32 @@ def _fill_tile(job, start, stop, slopes, tile):
         row = np.int64(order[start + i])
         word = payload[packing.n_words * row]
         second = payload[2 * row + 1] if packing.n_words == 2 else 0
-        gradients[i], hessians[i], _ = unpack(word, second, packing)
+        gradients[i], hessians[i] = integers_of(word, second, packing)
     for i in range(n, TILE_ROWS):
-        gradients[i], hessians[i] = 0.0, 0.0
+        gradients[i], hessians[i] = 0, 0
     for j in range(slopes.size):
         feature, values = slopes[j]["feature"], tile[VALUES + j]
         for i in range(n):  # a row with a missing value counts as absent
-            value = np.float64(standardized[order[start + i], feature])
-            known = not np.isnan(value)
-            values[i] = value if known else 0.0
-            hessians[i] = hessians[i] if known else 0.0
-            gradients[i] = gradients[i] if known else 0.0
+            z = standardized[order[start + i], feature]
+            known = z != MISSING_Z
+            values[i] = (np.int64(z) + MOMENT_HALF) >> MOMENT_SHIFT if known else 0
+            hessians[i] = hessians[i] if known else 0
+            gradients[i] = gradients[i] if known else 0
         for i in range(n, TILE_ROWS):
-            values[i] = 0.0
+            values[i] = 0
 
 
-@reduction
+@inner
 def _sum(a):
-    total = 0.0
+    total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i]
     return total
 
 
-@reduction
+@inner
 def _dot(a, b):
-    total = 0.0
+    total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i] * b[i]
     return total
@@ -222,23 +213,33 @@ def _multiply(a, b, product):
 
 @inner
 def _solve_leaves(job, nodes, slopes):
-    """Add up the blocks of a member's leaves and solve for their slopes."""
-    leaves, moments = array_of(job, "leaves"), array_of(job, "moments")
-    block = 0
-    for position in range(array_of(job, "counts")[N_LEAVES]):
+    """Solve for the slopes of a member's leaves."""
+    leaves, system = array_of(job, "leaves"), array_of(job, "system")[job["member"]]
+    for position in range(job["member"], array_of(job, "counts")[N_LEAVES], job["n_members"]):
         leaf = leaves[position]
-        n_blocks, own = _n_blocks(leaf), slopes_of(nodes[leaf["node"]], slopes)
-        if position % job["n_members"] == job["member"] and own.size > 0:
-            for other in range(block + 1, block + n_blocks):
-                for k in range(moments.shape[1]):
-                    moments[block, k] += moments[other, k]
-            _center(moments[block], own)
-            ridge = job["l2_regularization"] + RELATIVE_RIDGE * moments[block, 0]
-            _solve(moments[block], own.size, ridge)
+        own = slopes_of(nodes[leaf["node"]], slopes)
+        if own.size > 0:
+            _set_up(job, position, system)
+            _center(system, own)
+            _solve(system, own.size, job["l2_regularization"] + RELATIVE_RIDGE * system[0])
             scale = job["learning_rate"] * _residual_scale(job, leaf)
             for j in range(own.size):
-                own[j]["coefficient"] = -scale * moments[block, VECTOR + j + 1]
-        block += n_blocks
+                own[j]["coefficient"] = -scale * system[VECTOR + j + 1]
+
+
+@inner
+def _set_up(job, position, system):
+    """Add up what members have summed for a leaf, in the units of hessians and gradients."""
+    moments, packing = array_of(job, "moments"), packing_of(job)
+    unit = Z_UNIT * (1 << MOMENT_SHIFT)
+    for k in range(system.size):
+        total = np.int64(0)
+        for member in range(job["n_members"]):
+            total += moments[member, position, k]
+        scale = packing.hessian_unit if k < VECTOR else packing.gradient_unit
+        scale *= 1.0 if k % ORDER == 0 else unit
+        scale *= unit if ORDER <= k < VECTOR else 1.0
+        system[k] = np.float64(total) * scale
 
 
 @inner
@@ -263,23 +264,23 @@ def _residual_scale(job, leaf):
 
 
 @inner
-def _center(moments, slopes):
+def _center(system, slopes):
     """Turn moments about zero into those about the mean, the slopes' centers."""
     for j in range(slopes.size, 0, -1):  # backwards: the means are read until the end
-        mean = moments[j * ORDER] / moments[0] if moments[0] > 0.0 else 0.0
+        mean = system[j * ORDER] / system[0] if system[0] > 0.0 else 0.0
         slopes[j - 1]["center"] = mean
         for k in range(1, j + 1):
-            moments[j * ORDER + k] -= mean * moments[k * ORDER]
-        moments[VECTOR + j] -= mean * moments[VECTOR]
+            system[j * ORDER + k] -= mean * system[k * ORDER]
+        system[VECTOR + j] -= mean * system[VECTOR]
 
 
 @inner
-def _solve(moments, n, ridge):
+def _solve(system, n, ridge):
     """Replace b by ``(A + ridge)^-1 b``, by Cholesky decomposition in place.
 
     Parameters
     ----------
-    moments : ndarray of float64 of shape (MOMENTS,)
+    system : ndarray of float64 of shape (MOMENTS,)
         Centered; INOUT.
     n : int
         Number of slopes.
@@ -289,18 +290,18 @@ def _solve(moments, n, ridge):
     for j in range(1, n + 1):
         row = j * ORDER
         for k in range(1, j + 1):
-            entry = moments[row + k]
+            entry = system[row + k]
             for i in range(1, k):
-                entry -= moments[row + i] * moments[k * ORDER + i]
+                entry -= system[row + i] * system[k * ORDER + i]
             if k < j:
-                moments[row + k] = entry / moments[k * ORDER + k]
+                system[row + k] = entry / system[k * ORDER + k]
             else:
                 pivot = max(entry, 0.0) + ridge  # negative by rounding only
-                moments[row + j] = np.sqrt(pivot) if pivot > 0.0 else 1.0
+                system[row + j] = np.sqrt(pivot) if pivot > 0.0 else 1.0
         for i in range(1, j):
-            moments[VECTOR + j] -= moments[row + i] * moments[VECTOR + i]
-        moments[VECTOR + j] /= moments[row + j]
+            system[VECTOR + j] -= system[row + i] * system[VECTOR + i]
+        system[VECTOR + j] /= system[row + j]
     for j in range(n, 0, -1):
         for i in range(j + 1, n + 1):
-            moments[VECTOR + j] -= moments[i * ORDER + j] * moments[VECTOR + i]
-        moments[VECTOR + j] /= moments[j * ORDER + j]
+            system[VECTOR + j] -= system[i * ORDER + j] * system[VECTOR + i]
+        system[VECTOR + j] /= system[j * ORDER + j]

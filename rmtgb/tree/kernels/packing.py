@@ -12,6 +12,10 @@ from rmtgb.tree.kernels.random import uniform
 GRADIENT_BITS = 40
 HESSIAN_BITS = 30
 
+#: Linear leaves sum products of gradients and one standardised value, or of hessians and two:
+#: these are shifted, which leaves them so many bits, for sums to fit into 64.
+MOMENT_SHIFT, MOMENT_BITS = 3, 12
+
 #: Bits of the sum of integer weights up to which a row of weight k has k times the payload of a
 #: row of weight one, so that repetition gives the same sums to the last bit. Beyond it too few
 #: bits would be left.
@@ -33,6 +37,14 @@ def unpack(word_0, word_1, packing):
         np.float64(word_1 >> packing.shift) * packing.hessian_unit,
         np.float64(word_1 & ((1 << packing.shift) - 1)) * packing.weight_unit,
     )
+
+
+@inner
+def integers_of(word_0, word_1, packing):
+    """Return gradient and hessian in packed words as integers, in their units."""
+    if packing.n_words == 1:
+        return word_0 >> packing.shift, word_0 & ((1 << packing.shift) - 1)
+    return word_0, word_1 >> packing.shift
 
 
 @inner
@@ -102,12 +114,13 @@ def _choose_units(job):
         row_bits = weight_bits
     job["shift"] = weight_bits
     job["weight_unit"] = 1.0 / job["weight_scale"]
+    value_bits = MOMENT_BITS if job["linear_leaves"] else 0
     if job["n_words"] == 1:
-        gradient_bits = min(GRADIENT_BITS, 62 - weight_bits - row_bits)
+        gradient_bits = min(GRADIENT_BITS, 62 - max(weight_bits, value_bits) - row_bits)
         job["hessian_unit"] = job["weight_unit"]
     else:
-        gradient_bits = min(GRADIENT_BITS, 62 - row_bits)
-        hessian_bits = min(HESSIAN_BITS, 63 - weight_bits - row_bits)
+        gradient_bits = min(GRADIENT_BITS, 62 - value_bits - row_bits)
+        hessian_bits = min(HESSIAN_BITS, 63 - max(weight_bits, 2 * value_bits + 1) - row_bits)
         job["hessian_unit"] = largest_hessian / ((1 << hessian_bits) - 1)
     job["gradient_unit"] = largest_gradient / ((1 << gradient_bits) - 1)
 

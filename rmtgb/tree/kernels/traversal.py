@@ -153,7 +153,7 @@ def add_trees(X, Z, ensemble, first, stop, n_outputs, positions, prediction):
     ----------
     X : ndarray of float64 of shape (m, n_features), C order
         Values as at fit.
-    Z : ndarray of float32 of shape (m, n_features), C order
+    Z : ndarray of int16 of shape (m, n_features), C order
         The same, standardised; not looked at without slopes.
     ensemble : tuple of ndarray
         ``Ensemble.arrays``.
