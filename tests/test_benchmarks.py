@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rmtgb.datasets import make_task_scenario
@@ -26,12 +27,22 @@ common, comparison = load("_common"), load("compare")
 
 
 @pytest.fixture
-def accuracy(monkeypatch):
-    """The script, which imports its neighbours as scripts do."""
+def load_with_neighbours(monkeypatch):
+    """Import a script that imports its neighbours as scripts do."""
     monkeypatch.syspath_prepend(FOLDER)
-    yield load("accuracy")
+    yield load
     for name in ("_common", "_peers"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def accuracy(load_with_neighbours):
+    return load_with_neighbours("accuracy")
+
+
+@pytest.fixture
+def outlier_tasks(load_with_neighbours):
+    return load_with_neighbours("outlier_tasks")
 
 
 def run_of(results, **groups):
@@ -312,3 +323,22 @@ class TestAccuracyCache:
         assert numpy_state.startswith(f"{np.__version__}, tuning ")
         assert len(accuracy.state_of("rmtgb")) == 12
         assert accuracy.state_of("no-such-library") is None
+
+
+class TestOutlierTasks:
+    def test_agreement_counts_the_more_frequent_opinion_of_each_task(self, outlier_tasks):
+        assert outlier_tasks.agreement(np.array([0.0, 1.0])) == 1.0
+        assert outlier_tasks.agreement(np.array([0.0, 0.5, 0.75, 0.25])) == 0.75
+
+    def test_the_way_to_the_oracle_begins_at_single_task_models(self, outlier_tasks):
+        errors = pd.Series({"single-task": 4.0, "rmtgb": 3.5, "pooled": 6.0, "oracle": 2.0})
+        table = outlier_tasks.distance_to_oracle(errors)
+        assert table["ratio"].tolist() == [2.0, 1.75, 3.0, 1.0]
+        assert table["closed"].tolist() == [0.0, 0.25, -1.0, 1.0]
+
+    def test_replicates_draw_rows_within_each_task(self, outlier_tasks):
+        task = pd.Series(list("abcbcc"))
+        rows = outlier_tasks.resampled(task, np.random.default_rng(0))
+        assert task[rows].tolist() == list("abbccc")
+        draws = {tuple(outlier_tasks.resampled(task, np.random.default_rng(i))) for i in range(9)}
+        assert len(draws) > 1
