@@ -15,8 +15,7 @@ one function and different constants. Noise is in standard deviations of the noi
 called an outlier, "weight" and "± weight" are mean and standard deviation of its outlier weight.
 "agreement" is the mean over tasks of max(share, 1 - share), near 1 also where hardly a task is
 ever called; so "kept" is the mean share of the called ones. A replicate holds the noise of two
-draws: it is a harder test than new rows would be. Where stage 2 has no rounds, weights are where
-they started, and calls change no prediction.
+draws: it is a harder test than new rows would be. Where stage 2 has no rounds, no task is called.
 
 *Clusters*: 25 tasks of 100 rows in five clusters, each with a function of its own, where the gate
 has two sides. "labelled" is rmtgb with the true cluster as a categorical feature, "oracle" a model

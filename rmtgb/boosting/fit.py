@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtgb.boosting.model import ThreeStageModel
+from rmtgb.boosting.cluster_search import cluster_tasks
+from rmtgb.boosting.model import ThreeStageModel, with_cluster_column
 from rmtgb.boosting.stage_lengths import (
     StageLengths,
     Stopping,
@@ -46,6 +47,7 @@ class FitSettings:
     n_categories: np.ndarray
     stopping: Stopping | None
     validation_fraction: float
+    cluster_tasks: bool
 
 
 @dataclass(frozen=True)
@@ -78,42 +80,120 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
     -------
     FitResult
     """
-    rng_bins, rng_split, rng_boost = rng.spawn(3)
-    equal = bool(np.all(rows.weight == rows.weight[0]))
-    mapper = BinMapper.fit(
-        rows.X,
-        None if equal else rows.weight,
-        settings.n_categories,
-        settings.max_bins,
-        rng_bins,
-        team,
-    )
-    if former is not None:  # its slopes belong to its scale
-        mapper = replace(mapper, standardizer=former.standardizer)
-    lengths, folds = None, []
-    if settings.stopping is not None and former is None:
-        folds = _with_validation(rows, validation, mapper, n_tasks, settings, rng_split, team)
-    if folds:
-        stages = settings.stages
-        if validation is None:
-            # fewer rows, but trees of the same size: a task of 16 rows would have other ones
-            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-        lengths = choose_stage_lengths(folds, stages, settings.stopping, deepcopy(rng_boost), team)
-        if validation is None:
-            training = replace(
-                folds[0],
-                weight=folds[0].weight + folds[0].validation_weight,
-                validation_weight=np.empty(0),
-            )
-    if lengths is None or validation is not None:
-        training = _training_set(rows, None, mapper, n_tasks, settings, team)
-    if former is None:
-        former = ThreeStageModel.untrained(_baseline(training, settings), mapper.standardizer)
-    else:
+    rngs = rng.spawn(4)
+    if former is not None:
+        plan = _Plan(rows, validation, n_tasks, settings, former.clusters, rngs, team)
+        # its slopes belong to its scale
+        plan.mapper = replace(plan.mapper, standardizer=former.standardizer)
+        training = plan.training_set()
         order = TaskIndex.from_codes(rows.task_codes, n_tasks).order
         predictions = former.former_predictions(rows.X[order], rows.task_codes[order], team)
         training = replace(training, former=predictions)
-    return _fit_lengths(training, former, lengths, settings, rng_boost, team, monitor)
+        return _fit_lengths(training, former, None, settings, rngs[2], team, monitor)
+    plan = _Plan(rows, validation, n_tasks, settings, None, rngs, team)
+    if settings.stopping is not None:
+        plan.choose_lengths()
+    if plan.lengths is not None and settings.cluster_tasks:
+        plan = _with_clusters(plan, rngs, team)
+    training = plan.training_set()
+    start = ThreeStageModel.untrained(
+        _baseline(training, settings), plan.mapper.standardizer, plan.clusters
+    )
+    return _fit_lengths(training, start, plan.lengths, settings, rngs[2], team, monitor)
+
+
+class _Plan:
+    """Rows in bins, with or without clusters of tasks, and the stage lengths chosen for them."""
+
+    def __init__(self, rows, validation, n_tasks, settings, clusters, rngs, team):
+        self.n_tasks, self.settings, self.clusters = n_tasks, settings, clusters
+        self._rngs, self._team = rngs, team
+        self.rows, self.validation = rows, validation
+        n_categories = settings.n_categories
+        if clusters is not None:
+            self.rows, self.validation = (
+                None
+                if r is None
+                else replace(r, X=with_cluster_column(r.X, r.task_codes, clusters))
+                for r in (rows, validation)
+            )
+            n_categories = np.append(n_categories, clusters.max() + 1)
+        equal = bool(np.all(rows.weight == rows.weight[0]))
+        self.mapper = BinMapper.fit(
+            self.rows.X,
+            None if equal else rows.weight,
+            n_categories,
+            settings.max_bins,
+            deepcopy(rngs[0]),
+            team,
+        )
+        self.folds, self.lengths = [], None
+
+    def choose_lengths(self, like=None):
+        """Choose stage lengths on validation rows, those of another plan if given."""
+        settings, stages = self.settings, self.settings.stages
+        if like is not None:
+            stages = replace(stages, n_iter_partition=0)  # clusters do its work
+        if self.validation is not None:
+            folds = [self._binned(self.validation)]
+        else:
+            # fewer rows, but trees of the same size: a task of 16 rows would have other ones
+            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
+            everything = self._binned()
+            folds = [
+                _setting_aside(everything, chosen) for chosen in self._choices(everything, like)
+            ]
+        self.folds = [replace(f, baseline=_baseline(f, settings).tasks) for f in folds]
+        if self.folds:
+            rng = deepcopy(self._rngs[2])
+            self.lengths = choose_stage_lengths(
+                self.folds, stages, settings.stopping, rng, self._team
+            )
+
+    def _choices(self, everything, like):
+        if like is not None:
+            return [fold.validation_weight > 0.0 for fold in like.folds]
+        fraction = self.settings.validation_fraction
+        return split_by_content(everything, fraction, deepcopy(self._rngs[1]))
+
+    def training_set(self):
+        """Return all training rows; the baseline is left at zero."""
+        if self.validation is None and self.folds:
+            fold = self.folds[0]
+            weight = fold.weight + fold.validation_weight
+            return replace(fold, weight=weight, validation_weight=np.empty(0))
+        return self._binned()
+
+    def _binned(self, validation=None):
+        rows = self.rows, validation, self.mapper
+        return _training_set(*rows, self.n_tasks, self.settings, self._team)
+
+
+def _with_clusters(plan, rngs, team):
+    """Return a plan with clusters of tasks if they make the validation loss smaller."""
+    fold = plan.folds[0]
+    order = TaskIndex.from_codes(
+        np.concatenate([r.task_codes for r in (plan.rows, plan.validation) if r is not None]),
+        plan.n_tasks,
+    ).order
+    X = np.concatenate([r.X for r in (plan.rows, plan.validation) if r is not None])[order]
+    standardizer, stages = plan.mapper.standardizer, plan.settings.stages
+    clusters = cluster_tasks(fold, X, standardizer, stages, deepcopy(rngs[3]), team)
+    if clusters is None:
+        return plan
+    rows = plan.rows, plan.validation, plan.n_tasks
+    other = _Plan(*rows, plan.settings, clusters, rngs, team)
+    other.choose_lengths(like=plan)
+    return other if other.lengths.loss < plan.lengths.loss else plan
+
+
+def _setting_aside(everything, held_out):
+    """Return a training set some rows of which only validate."""
+    return replace(
+        everything,
+        weight=np.where(held_out, 0.0, everything.weight),
+        validation_weight=np.where(held_out, everything.weight, 0.0),
+    )
 
 
 def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
@@ -136,23 +216,6 @@ def _fit_lengths(training, former, lengths, settings, rng, team, monitor):
             stages.task_trees.random_thresholds,
         )
     return FitResult(model, lengths)
-
-
-def _with_validation(rows, validation, mapper, n_tasks, settings, rng, team):
-    """Return training sets some rows of which only validate; none if no row can."""
-    if validation is not None:
-        folds = [_training_set(rows, validation, mapper, n_tasks, settings, team)]
-    else:
-        everything = _training_set(rows, None, mapper, n_tasks, settings, team)
-        folds = [
-            replace(
-                everything,
-                weight=np.where(held_out, 0.0, everything.weight),
-                validation_weight=np.where(held_out, everything.weight, 0.0),
-            )
-            for held_out in split_by_content(everything, settings.validation_fraction, rng)
-        ]
-    return [replace(fold, baseline=_baseline(fold, settings).tasks) for fold in folds]
 
 
 def _baseline(training, settings):

@@ -19,6 +19,12 @@ BLOCK_ROWS = 4096
 PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
 
 
+def with_cluster_column(X, task_codes, clusters):
+    """Return features with each row's cluster of tasks as the last, NaN for an unseen task."""
+    column = np.append(clusters, np.nan)[task_codes].astype(X.dtype)
+    return np.ascontiguousarray(np.column_stack([X, column]))
+
+
 @dataclass(frozen=True)
 class ThreeStageModel:
     """What three stages have learned; immutable.
@@ -27,6 +33,8 @@ class ThreeStageModel:
     ----------
     baseline : Baseline
     standardizer : Standardizer
+    clusters : ndarray of int64 of shape (n_tasks,) or None
+        Cluster of each task, which the common ensembles see as one more feature, the last.
     shared : Ensemble
     partition : Partition
     task_specific : TaskEnsembles
@@ -34,17 +42,19 @@ class ThreeStageModel:
 
     baseline: Baseline
     standardizer: Standardizer
+    clusters: np.ndarray | None
     shared: Ensemble
     partition: Partition
     task_specific: TaskEnsembles
 
     @classmethod
-    def untrained(cls, baseline, standardizer):
+    def untrained(cls, baseline, standardizer, clusters=None):
         """Return a model of a Baseline and no trees."""
         n_tasks, n_outputs = baseline.tasks.shape
         return cls(
             baseline,
             standardizer,
+            clusters,
             Ensemble.empty(n_outputs),
             Partition.empty(n_tasks, n_outputs),
             TaskEnsembles.empty(n_tasks, n_outputs),
@@ -98,8 +108,8 @@ class ThreeStageModel:
             block = slice(start, start + BLOCK_ROWS)
             if order is not None:
                 block = order[block]
-            values = self._values(X[block])
             codes = task_codes[block]
+            values = self._values(X[block], codes)
             out = np.zeros((len(PARTS), self.n_outputs, codes.size))
             out[0] = baseline[codes].T
             self.shared.add_to(out[1], values)
@@ -132,8 +142,8 @@ class ThreeStageModel:
 
         def predict_block(start):
             block = slice(start, start + BLOCK_ROWS)
-            values = self._values(X[block])
             codes = task_codes[block]
+            values = self._values(X[block], codes)
             weight = self.outlier_weights[codes]
             out = np.ascontiguousarray(raw[:, block])
             sides = np.zeros((2, *out.shape))
@@ -162,7 +172,7 @@ class ThreeStageModel:
         ndarray of float64 of shape (n_outputs, n)
             A new array each time.
         """
-        values = self._values(X)
+        values = self._values(X, task_codes)
         weight = np.append(self.outlier_weights, self.unseen_weight)[task_codes]
         raw = np.vstack([self.baseline.tasks, self.baseline.population])[task_codes].T.copy()
         for r in range(self.shared.n_rounds):
@@ -181,9 +191,11 @@ class ThreeStageModel:
             self._add_task_rounds(raw, values, task_codes, r, r + 1)
             yield raw.copy()
 
-    def _values(self, X):
+    def _values(self, X, task_codes):
         """Return rows (m, n_features) as ensembles take them."""
         raw = np.ascontiguousarray(X, dtype=np.float64)
+        if self.clusters is not None:
+            raw = with_cluster_column(raw, task_codes, self.clusters)
         if not any(ensemble.slopes.size for ensemble in self._ensembles):
             return Values(raw, np.empty((0, raw.shape[1]), np.int16))
         return Values(raw, self.standardizer.transform(raw))

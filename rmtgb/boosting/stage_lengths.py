@@ -47,6 +47,8 @@ class StageLengths:
     task : ndarray of int64 of shape (n_tasks,)
     task_random_thresholds : bool
         Whether the trees of stage 3 try random thresholds.
+    loss : float
+        Mean validation loss with these lengths.
     train_score, validation_score : dict of str to ndarray of float64
         Mean loss before the first and after each round of the stages "shared",
         "partition" and "task", of the combination that was chosen.
@@ -56,6 +58,7 @@ class StageLengths:
     partition: int
     task: np.ndarray
     task_random_thresholds: bool
+    loss: float = np.nan
     train_score: dict = field(default_factory=dict)
     validation_score: dict = field(default_factory=dict)
 
@@ -184,7 +187,7 @@ def _judge(searches, key, random_thresholds, rng, total_weight):
     if len(paths) > 1:  # where they are best together
         rounds |= {name: int(np.argmin(scores[VALIDATION][name])) for name in sums}
     lengths = StageLengths(
-        rounds["shared"], rounds["partition"], n_rounds, random_thresholds, *scores
+        rounds["shared"], rounds["partition"], n_rounds, random_thresholds, loss, *scores
     )
     return loss, lengths, key
 

@@ -73,6 +73,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         "subsample": [Interval(Real, 0, 1, closed="right")],
         "splitter": [StrOptions(set(SPLITTERS))],
         "linear_leaves": ["boolean"],
+        "cluster_tasks": ["boolean"],
         "max_features": [Interval(Real, 0, 1, closed="right")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -274,6 +275,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             self._input.features.n_categories,
             stopping,
             self.validation_fraction,
+            self.cluster_tasks,
         )
 
     def _keep(self, result):
@@ -285,6 +287,9 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         self.outlier_tasks_ = self.tasks_[model.outlier_weights > 0.5]
         baseline = model.baseline.tasks
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
+        self.task_clusters_ = model.clusters
+        if model.clusters is None:
+            self.task_clusters_ = np.zeros(self.n_tasks_, dtype=np.int64)
         self.n_iter_shared_ = model.shared.n_rounds
         self.n_iter_partition_ = model.partition.inlier.n_rounds
         self.n_iter_task_ = model.task_specific.n_rounds

@@ -43,16 +43,22 @@ class Importances:
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)
             + np.outer(_shares(rows * w**2), outlier)
         )
-        own = self._with_task_column(self._model.task_gains(self._input.n_features))
+        own = self._with_task_column(self._model.task_gains(self._n_model_features))
         return np.apply_along_axis(_shares, 1, common + own)
 
+    @property
+    def _n_model_features(self):
+        return self._input.n_features + (self._model.clusters is not None)
+
     def _gains(self):
-        return self._with_task_column(self._model.gains(self._input.n_features))
+        return self._with_task_column(self._model.gains(self._n_model_features))
 
     def _with_task_column(self, gains):
         kept = self._input.kept_columns
         everything = np.zeros((gains.shape[0], kept.size))
-        everything[:, kept] = gains
+        everything[:, kept] = gains[:, : self._input.n_features]
+        if gains.shape[1] > self._input.n_features:  # of the clusters of tasks
+            everything[:, ~kept] += gains[:, self._input.n_features :]
         return everything
 
 

@@ -70,6 +70,10 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
     task_baseline : {"shrunken", "global", "zero"}, default="shrunken"
         b: an offset for each task, shrunken towards the population's by as much as its few rows
         or its noise demand; the best constant for all; or zero.
+    cluster_tasks : bool, default=True
+        Whether to look for three or more clusters of tasks that have a function in common,
+        where stage lengths are chosen. If validation rows prefer it, the cluster becomes a
+        categorical feature of stage 1, in place of stage 2.
     max_bins : int, default=255
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
@@ -128,6 +132,8 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         b of each task.
     classes_ : ndarray of shape (n_classes,)
         The classes in sorted order.
+    task_clusters_ : ndarray of int64 of shape (n_tasks,)
+        Cluster of each task; all zero if none are used.
     n_iter_shared_, n_iter_partition_ : int
         Rounds of stages 1 and 2.
     n_iter_task_ : ndarray of int64 of shape (n_tasks,)
@@ -199,6 +205,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         l2_regularization=1.0,
         partition_regularization=0.1,
         task_baseline="shrunken",
+        cluster_tasks=True,
         max_bins=255,
         categorical_features="from_dtype",
         subsample=1.0,
@@ -230,6 +237,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         self.l2_regularization = l2_regularization
         self.partition_regularization = partition_regularization
         self.task_baseline = task_baseline
+        self.cluster_tasks = cluster_tasks
         self.max_bins = max_bins
         self.categorical_features = categorical_features
         self.subsample = subsample

@@ -85,6 +85,10 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     task_baseline : {"shrunken", "global", "zero"}, default="shrunken"
         b: an offset for each task, shrunken towards the population's by as much as its few rows
         or its noise demand; the best constant for all; or zero.
+    cluster_tasks : bool, default=True
+        Whether to look for three or more clusters of tasks that have a function in common,
+        where stage lengths are chosen. If validation rows prefer it, the cluster becomes a
+        categorical feature of stage 1, in place of stage 2.
     max_bins : int, default=255
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
@@ -141,6 +145,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         Labels of the tasks with a weight above 0.5.
     baseline_ : ndarray of float64 of shape (n_tasks,)
         b of each task; for "poisson" a logarithm.
+    task_clusters_ : ndarray of int64 of shape (n_tasks,)
+        Cluster of each task; all zero if none are used.
     n_iter_shared_, n_iter_partition_ : int
         Rounds of stages 1 and 2.
     n_iter_task_ : ndarray of int64 of shape (n_tasks,)
@@ -211,6 +217,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         l2_regularization=1.0,
         partition_regularization=0.1,
         task_baseline="shrunken",
+        cluster_tasks=True,
         max_bins=255,
         categorical_features="from_dtype",
         subsample=1.0,
@@ -243,6 +250,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         self.l2_regularization = l2_regularization
         self.partition_regularization = partition_regularization
         self.task_baseline = task_baseline
+        self.cluster_tasks = cluster_tasks
         self.max_bins = max_bins
         self.categorical_features = categorical_features
         self.subsample = subsample
