@@ -13,7 +13,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 #: The gate of stage 2 has two sides; clusters are for more.
 MIN_CLUSTERS, MAX_CLUSTERS = 3, 10
 
-#: Mean silhouette from which there are clusters: unrelated tasks reach 0.35, related ones 0.2.
+#: Mean silhouette from which there are clusters; what validation rows must confirm.
 MIN_SILHOUETTE = 0.5
 
 
