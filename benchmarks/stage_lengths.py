@@ -58,9 +58,8 @@ def main():
     for name in (*SCENARIOS, *files):
         chosen, at_limits, as_chosen = measure(*load(name))
         ratios.append((chosen / at_limits, chosen / as_chosen))
-        times = map(duration, (chosen, at_limits, as_chosen))
-        first, second, third = times
-        texts = first, second, f"{ratios[-1][0]:.2f}", third, f"{ratios[-1][1]:.1f}"
+        texts = duration(chosen), duration(at_limits), f"{ratios[-1][0]:.2f}"
+        texts += duration(as_chosen), f"{ratios[-1][1]:.1f}"
         print_row((Path(name).name.split(".")[0], *texts), WIDTHS)
     print(
         "geometric mean of the ratios: {:.2f}, {:.1f}".format(*np.exp(np.log(ratios).mean(axis=0)))
