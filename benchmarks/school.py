@@ -32,7 +32,8 @@ def main():
             task_feature="task", n_iter_shared=rounds[0], n_iter_partition=rounds[1],
             n_iter_task=rounds[2], learning_rate=0.1, max_leaf_nodes=2, max_leaf_nodes_task=2,
             min_samples_leaf=1, min_samples_leaf_task=1, l2_regularization=0.0,
-            splitter="best", task_baseline="zero", early_stopping=False, random_state=0,
+            splitter="best", linear_leaves=False, task_baseline="zero",
+            early_stopping=False, random_state=0,
         )  # fmt: skip
         model.fit(X, y)
         times = [seconds(lambda model=model: model.fit(X, y)) for _ in range(5)]
