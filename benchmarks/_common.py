@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 
 import rmtgb
 
@@ -114,6 +115,14 @@ def print_row(texts, widths):
     cells = [f"{text:>{width}}" for text, width in zip(texts, widths, strict=True)]
     cells[0] = f"{cells[0].strip():<{len(cells[0])}}"
     print("  ".join(cells), flush=True)
+
+
+def read_tasks(path):
+    """Return X, with a column "task", and y of a csv file; text is a category."""
+    frame = pd.read_csv(path)
+    y = frame.pop("target").to_numpy()
+    text = frame.select_dtypes(exclude="number").columns.difference(["task"])
+    return frame.astype(dict.fromkeys(text, "category")), y
 
 
 def smooth_data(n_rows, n_features, seed=0):

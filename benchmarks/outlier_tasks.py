@@ -17,7 +17,7 @@ called an outlier, "weight" and "± weight" are mean and standard deviation of i
 ever called; so "kept" is the mean share of the called ones. A replicate holds the noise of two
 draws: it is a harder test than new rows would be. Where stage 2 has no rounds, no task is called.
 
-*Clusters*: 25 tasks of 100 rows in five clusters, each with a function of its own, where the gate
+*Clusters*: 30 tasks of 100 rows in five clusters, each with a function of its own, where the gate
 has two sides. "labelled" is rmtgb with the true cluster as a categorical feature, "oracle" a model
 per true cluster; the others are settings of one model. "sd" is that of the target, "called" the
 number of outlier tasks. "ratio" is the error over the oracle's; "closed" is how much of the way
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _common import print_circumstances
+from _common import print_circumstances, read_tasks
 from _peers import POOLED, SINGLE
 from sklearn.metrics import root_mean_squared_error as rmse
 
@@ -79,14 +79,6 @@ def detection(n_seeds):
         case = (kind, "classes" if is_class else "numbers", share)
         lines.append((*case, len(sets), *np.sum(sets, axis=0)))
     return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def read(path):
-    """Return X and y of a file; a target of two values is a class, text a category."""
-    frame = pd.read_csv(path)
-    y = frame.pop("target").to_numpy()
-    text = frame.select_dtypes(exclude="number").columns.difference(["task"])
-    return frame.astype(dict.fromkeys(text, "category")), y
 
 
 def resampled(task, rng):
@@ -198,7 +190,7 @@ def main():
         for kind in ("outliers", "related"):
             stability(kind, *scenario(kind, 0)[:2], options.replicates)
         for path in options.files:
-            stability(path.name, *read(path), options.replicates)
+            stability(path.name, *read_tasks(path), options.replicates)
     if "clusters" in options.parts:
         clusters(options.cluster_seeds)
 

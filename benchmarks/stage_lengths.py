@@ -12,8 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from _common import duration, print_circumstances, print_row, seconds
+from _common import duration, print_circumstances, print_row, read_tasks, seconds
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
 from rmtgb.datasets import make_task_scenario
@@ -26,14 +25,12 @@ def load(name):
     """Return X and y of a scenario or a file."""
     if name in SCENARIOS:
         return make_task_scenario(name, as_frame=True, random_state=42)
-    frame = pd.read_csv(name)
-    y = frame.pop("target")
-    return frame, y == y.max() if y.nunique() == 2 else y
+    return read_tasks(name)
 
 
 def measure(X, y):
     """Return seconds of a fit that chooses, of one at the limits, and of the chosen lengths."""
-    estimator = RMTGBClassifier if y.dtype == bool else RMTGBRegressor
+    estimator = RMTGBClassifier if np.unique(y).size == 2 else RMTGBRegressor
     model = estimator(task_feature="task", random_state=0).fit(X, y)
     lengths = {
         "n_iter_shared": model.n_iter_shared_,

@@ -9,7 +9,7 @@ from rmtgb.boosting.stage_3_task_specific import TaskStage
 from rmtgb.boosting.stage_lengths import with_task_thresholds
 from rmtgb.boosting.state import BoostState
 from rmtgb.boosting.validation_split import split_by_content
-from rmtgb.tasks.clusters import find_clusters
+from rmtgb.tasks.clusters import MIN_CLUSTERS, find_clusters
 from rmtgb.tree.standardizer import Values
 
 #: Rounds of each task's model: at the usual learning rates most of what it learns.
@@ -19,15 +19,23 @@ ROUNDS = 150
 MAX_TASKS, COMPARED_WEIGHT = 300, 1000.0
 
 
-def cluster_tasks(training, X, standardizer, settings, rng, team):
+def may_have_clusters(n_tasks, settings):
+    """Tell whether it is worth looking: for so many tasks, and stages that use what is found."""
+    stages_needed = min(settings.n_iter_shared, settings.n_iter_task)
+    return MIN_CLUSTERS < n_tasks <= MAX_TASKS and stages_needed > 0
+
+
+def cluster_tasks(training, X, order, standardizer, settings, rng, team):
     """Look for clusters of tasks in the training rows of a training set.
 
     Parameters
     ----------
     training : TrainingSet
         Its validation rows have no part.
-    X : ndarray of float32 or float64 of shape (n_rows, n_features)
-        Its rows.
+    X : ndarray of float32 or float64 of shape (n_training_rows, n_features)
+        The values of its rows, those first that are not the user's validation rows.
+    order : ndarray of int of shape (n_rows,)
+        Position in X of each row of the training set; beyond X for validation rows.
     standardizer : Standardizer
     settings : StageSettings
     rng : numpy.random.Generator
@@ -38,9 +46,6 @@ def cluster_tasks(training, X, standardizer, settings, rng, team):
     ndarray of int64 of shape (n_tasks,) or None
         As :func:`~rmtgb.tasks.clusters.find_clusters`.
     """
-    stages_needed = min(settings.n_iter_shared, settings.n_iter_task)
-    if training.n_tasks > MAX_TASKS or stages_needed == 0:
-        return None
     fraction = min(0.5, COMPARED_WEIGHT / training.weight.sum())
     alone = replace(training, validation_weight=np.empty(0))
     choices = split_by_content(alone, fraction, deepcopy(rng))
@@ -48,8 +53,9 @@ def cluster_tasks(training, X, standardizer, settings, rng, team):
         return None
     # random thresholds: smooth functions of the same kind look alike
     settings = replace(with_task_thresholds(settings, True), n_iter_task=ROUNDS)
-    ensembles, rows = TaskStage(BoostState(alone, team), settings, rng).ensembles(), choices[0]
-    raw = np.ascontiguousarray(X[rows], dtype=np.float64)
+    ensembles = TaskStage(BoostState(alone, team), settings, rng).ensembles()
+    rows = choices[0] & (training.weight > 0.0)
+    raw = np.ascontiguousarray(X[order[rows]], dtype=np.float64)
     values = Values(raw, standardizer.transform(raw))
     starts = ensembles.starts
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtgb.boosting.cluster_search import cluster_tasks
+from rmtgb.boosting.cluster_search import cluster_tasks, may_have_clusters
 from rmtgb.boosting.model import ThreeStageModel, with_cluster_column
 from rmtgb.boosting.stage_lengths import (
     StageLengths,
@@ -86,14 +86,15 @@ def fit_rows(rows, validation, n_tasks, settings, rng, team, monitor, former=Non
         # its slopes belong to its scale
         plan.mapper = replace(plan.mapper, standardizer=former.standardizer)
         training = plan.training_set()
-        order = TaskIndex.from_codes(rows.task_codes, n_tasks).order
+        order = _by_task([rows], n_tasks).order
         predictions = former.former_predictions(rows.X[order], rows.task_codes[order], team)
         training = replace(training, former=predictions)
         return _fit_lengths(training, former, None, settings, rngs[2], team, monitor)
     plan = _Plan(rows, validation, n_tasks, settings, None, rngs, team)
     if settings.stopping is not None:
         plan.choose_lengths()
-    if plan.lengths is not None and settings.cluster_tasks:
+    looks_for_clusters = settings.cluster_tasks and may_have_clusters(n_tasks, settings.stages)
+    if plan.lengths is not None and looks_for_clusters:
         plan = _with_clusters(plan, rngs, team)
     training = plan.training_set()
     start = ThreeStageModel.untrained(
@@ -171,18 +172,14 @@ class _Plan:
 
 def _with_clusters(plan, rngs, team):
     """Return a plan with clusters of tasks if they make the validation loss smaller."""
-    fold = plan.folds[0]
-    order = TaskIndex.from_codes(
-        np.concatenate([r.task_codes for r in (plan.rows, plan.validation) if r is not None]),
-        plan.n_tasks,
-    ).order
-    X = np.concatenate([r.X for r in (plan.rows, plan.validation) if r is not None])[order]
-    standardizer, stages = plan.mapper.standardizer, plan.settings.stages
-    clusters = cluster_tasks(fold, X, standardizer, stages, deepcopy(rngs[3]), team)
+    rows, validation, n_tasks, settings = plan.rows, plan.validation, plan.n_tasks, plan.settings
+    order = _by_task([rows] if validation is None else [rows, validation], n_tasks).order
+    clusters = cluster_tasks(
+        plan.folds[0], rows.X, order, plan.mapper.standardizer, settings.stages, rngs[3], team
+    )
     if clusters is None:
         return plan
-    rows = plan.rows, plan.validation, plan.n_tasks
-    other = _Plan(*rows, plan.settings, clusters, rngs, team)
+    other = _Plan(rows, validation, n_tasks, settings, clusters, rngs, team)
     other.choose_lengths(like=plan)
     return other if other.lengths.loss < plan.lengths.loss else plan
 
@@ -224,14 +221,18 @@ def _baseline(training, settings):
     )
 
 
+def _by_task(parts, n_tasks):
+    """Return the TaskIndex of some Rows, one after another."""
+    return TaskIndex.from_codes(np.concatenate([part.task_codes for part in parts]), n_tasks)
+
+
 def _training_set(rows, validation, mapper, n_tasks, settings, team):
     """Sort rows by task and bin them; the baseline is left at zero."""
     both = [rows] if validation is None else [rows, validation]
-    task_codes = np.concatenate([r.task_codes for r in both])
-    index = TaskIndex.from_codes(task_codes, n_tasks)
+    index = _by_task(both, n_tasks)
     position = np.empty_like(index.order)
     position[index.order] = np.arange(index.order.size)
-    binned = mapper.empty(task_codes.size, settings.stages.any_linear)
+    binned = mapper.empty(index.codes.size, settings.stages.any_linear)
     done = 0
     for part in both:
         mapper.transform(part.X, position[done : done + part.y.size], binned, team)
@@ -246,7 +247,7 @@ def _training_set(rows, validation, mapper, n_tasks, settings, team):
         np.concatenate([r.y for r in both])[index.order],
         weight[index.order],
         validation_weight,
-        task_codes[index.order].astype(np.int32),
+        index.codes[index.order].astype(np.int32),
         index.offsets,
         np.zeros((n_tasks, settings.loss.n_outputs)),
         settings.loss,

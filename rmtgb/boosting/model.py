@@ -10,6 +10,7 @@ from rmtgb.boosting.stage_2_outlier_partition import Partition
 from rmtgb.boosting.stage_3_task_specific import TaskEnsembles
 from rmtgb.boosting.state import FormerPredictions
 from rmtgb.tasks.baseline import Baseline
+from rmtgb.tree.dtypes import STANDARDIZED
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.standardizer import Standardizer, Values
 
@@ -197,7 +198,7 @@ class ThreeStageModel:
         if self.clusters is not None:
             raw = with_cluster_column(raw, task_codes, self.clusters)
         if not any(ensemble.slopes.size for ensemble in self._ensembles):
-            return Values(raw, np.empty((0, raw.shape[1]), np.int16))
+            return Values(raw, np.empty((0, raw.shape[1]), STANDARDIZED))
         return Values(raw, self.standardizer.transform(raw))
 
     def _add_task_rounds(self, prediction, values, task_codes, first_round, stop_round):

@@ -4,10 +4,13 @@ import numpy as np
 
 from rmtgb._jit import inner, part
 from rmtgb._team import share
-from rmtgb.tree.dtypes import SET_WORDS
+from rmtgb.tree.dtypes import SET_WORDS, STANDARDIZED
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import bit_length
 from rmtgb.tree.kernels.splitting import in_set
+
+#: Bytes of a standardised value.
+VALUE_BYTES = np.uint64(np.dtype(STANDARDIZED).itemsize)
 
 #: Marks codes that no row of the task has.
 ABSENT = 255
@@ -61,7 +64,7 @@ def take_rows(job, source, task):
 @inner
 def _size_of_values(job, n_rows):
     """Return the bytes of the standardised values of some rows."""
-    return np.uint64(n_rows) * np.uint64(job["n_features"]) * np.uint64(2)
+    return np.uint64(n_rows) * np.uint64(job["n_features"]) * VALUE_BYTES
 
 
 @inner

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtgb._team import Team
-from rmtgb.tree.dtypes import CODE, BinnedFeatures
+from rmtgb.tree.dtypes import CODE, STANDARDIZED, BinnedFeatures
 from rmtgb.tree.kernels.binning import GROUP, bin_rows
 from rmtgb.tree.standardizer import Standardizer, describe
 
@@ -196,5 +196,5 @@ class BinMapper:
             self.categorical,
             self.thresholds,
             self.missing_code,
-            np.empty((n_rows if standardized else 0, n_features), np.int16),
+            np.empty((n_rows if standardized else 0, n_features), STANDARDIZED),
         )

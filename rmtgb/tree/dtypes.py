@@ -42,9 +42,10 @@ SLOPE = np.dtype(
     align=True,
 )
 
-#: Standardised values are integers in this unit; the least one stands for a missing value.
+#: Standardised values are integers in a unit; the least one stands for a missing value.
+STANDARDIZED = np.int16
 Z_UNIT = 2.0**-11
-MISSING_Z = np.iinfo(np.int16).min
+MISSING_Z = np.iinfo(STANDARDIZED).min
 
 #: Slopes of a leaf at the most. With the constant they are eight.
 MAX_SLOPES = 7
@@ -105,7 +106,7 @@ JOB_ARRAYS = {
     # the rows
     "row_codes": (CODE, ("n_rows", "n_features")),  # for histograms
     "column_codes": (CODE, ("n_features", "n_rows")),  # for moving rows by one feature
-    "standardized": (np.int16, ("n_linear_rows", "n_features")),  # for linear leaves
+    "standardized": (STANDARDIZED, ("n_linear_rows", "n_features")),  # for linear leaves
     "y": (np.float64, ("n_rows",)),
     "weight": (np.float64, ("n_rows",)),
     "validation_weight": (np.float64, ("n_validation",)),

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtgb.tree.dtypes import SET_WORDS, SLOPE, STEP, TREE_NODE
+from rmtgb.tree.dtypes import PIECES, SET_WORDS, SLOPE, STEP, TREE_NODE
 from rmtgb.tree.kernels.traversal import ABREAST, add_task_trees, add_trees, fill_steps
 
 
@@ -37,7 +37,7 @@ class Ensemble:
     def empty(cls, n_outputs):
         """Return an ensemble without trees."""
         pieces = np.empty(0, TREE_NODE), np.empty((0, SET_WORDS), np.uint64), np.empty(0, SLOPE)
-        return cls(*pieces, np.zeros((3, 1), np.int64), n_outputs)
+        return cls(*pieces, np.zeros((PIECES, 1), np.int64), n_outputs)
 
     @classmethod
     def gather(cls, pieces, starts, sizes, n_outputs):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb.tree.dtypes import MAX_SLOPES, SET_WORDS, SLOPE, TREE_NODE
+from rmtgb.tree.dtypes import MAX_SLOPES, PIECES, SET_WORDS, SLOPE, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 
 
@@ -35,7 +35,7 @@ class TreeSlots:
             "slopes": np.empty(n_slopes, SLOPE),
             "slot_starts": ends - n_trees * widths,
             "slot_widths": widths,
-            "tree_sizes": np.zeros((n_leaves.size, n_trees, 3), np.int32),
+            "tree_sizes": np.zeros((n_leaves.size, n_trees, PIECES), np.int32),
         }
 
     def gather(self, ensemble, tree, n_outputs):

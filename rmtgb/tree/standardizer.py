@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
+from rmtgb.tree.dtypes import MISSING_Z, STANDARDIZED, Z_UNIT
 
 #: Weight of the rows in each tail whose values are moved to where the tail starts: they would
 #: decide on slopes alone, and slopes would be followed to where no rows were.
@@ -57,7 +57,7 @@ class Standardizer:
         Z *= self.per_scale / Z_UNIT
         np.rint(Z, out=Z)
         Z[np.isnan(Z)] = MISSING_Z
-        return Z.astype(np.int16)
+        return Z.astype(STANDARDIZED)
 
 
 def describe(distinct, cumulative):
