@@ -1,11 +1,20 @@
-"""Synthetic multi-task data with a known truth."""
+"""Synthetic multi-task data with a known truth, and real data sets."""
 
+from rmtgb.datasets.layouts import to_long, to_wide
+from rmtgb.datasets.multitab_bench import make_multitab_bench
+from rmtgb.datasets.multitab_display import MultiTabDisplay
+from rmtgb.datasets.multitab_truth import MultiTabTruth
 from rmtgb.datasets.random_fourier import LinearCombination, RandomFourierFunction
 from rmtgb.datasets.scenarios import ScenarioTruth, make_task_scenario
 
 __all__ = [
     "LinearCombination",
+    "MultiTabDisplay",
+    "MultiTabTruth",
     "RandomFourierFunction",
     "ScenarioTruth",
+    "make_multitab_bench",
     "make_task_scenario",
+    "to_long",
+    "to_wide",
 ]

@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from rmtgb.datasets._parameters import (
+    FloatArray,
+    IntArray,
+    RandomState,
+    check_integer,
+    check_integers,
+    check_noise,
+    check_real,
+    make_generator,
+)
 from rmtgb.datasets.random_fourier import LinearCombination, RandomFourierFunction
 
 __all__ = ["ScenarioTruth", "make_task_scenario"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
 TaskFunction: TypeAlias = RandomFourierFunction | LinearCombination
 # A function and its values on the rows of each task that it is for.
 Candidates: TypeAlias = Iterator[tuple[TaskFunction, list[FloatArray]]]
-RandomState: TypeAlias = (
-    int | np.random.Generator | np.random.RandomState | np.random.SeedSequence | None
-)
 
 _SCENARIOS = ("outliers", "pooled", "independent", "related", "clusters")
 _MIXED_SCENARIOS = ("outliers", "related", "clusters")
@@ -190,22 +193,20 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
     array([8, 9])
     """
     groups, outlier_tasks = _group_tasks(scenario, n_tasks, n_outlier_tasks, cluster_sizes)
-    n_features = _check_integer("n_features", n_features, minimum=1)
+    n_features = check_integer("n_features", n_features, minimum=1)
     plan = _Plan(
         groups=groups,
         mixed=scenario in _MIXED_SCENARIOS,
         n_features=n_features,
-        n_fourier=_check_integer("n_fourier", n_fourier, minimum=1),
+        n_fourier=check_integer("n_fourier", n_fourier, minimum=1),
         length_scale=_check_length_scale(length_scale, scenario, n_features),
         balanced=classification,
     )
     counts = _check_counts(n_samples_per_task, len(groups), minimum=2 if classification else 1)
-    noise = _check_real("noise", noise)
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be a finite number >= 0, got {noise}.")
+    noise = check_noise("noise", noise)
 
     # One stream per purpose: neither noise nor the number of rows changes the functions.
-    function_rng, feature_rng, noise_rng = _make_generator(random_state).spawn(3)
+    function_rng, feature_rng, noise_rng = make_generator(random_state).spawn(3)
     features = _draw_features(feature_rng, counts, n_features)
     functions, length_scales, raw = _draw_functions(function_rng, plan, features, counts)
     y = _make_target(noise_rng, raw, counts, noise, classification)
@@ -221,11 +222,11 @@ def _group_tasks(
     """Return the group of each task and the labels of the outlier tasks."""
     if not isinstance(scenario, str) or scenario not in _SCENARIOS:
         raise ValueError(f"scenario must be one of {list(_SCENARIOS)}, got {scenario!r}.")
-    n_tasks = _check_integer("n_tasks", n_tasks, minimum=1)
-    n_outlier_tasks = _check_integer("n_outlier_tasks", n_outlier_tasks, minimum=0)
+    n_tasks = check_integer("n_tasks", n_tasks, minimum=1)
+    n_outlier_tasks = check_integer("n_outlier_tasks", n_outlier_tasks, minimum=0)
     outlier_tasks = np.empty(0, dtype=np.int64)
     if scenario == "clusters":
-        sizes = _check_integers("cluster_sizes", cluster_sizes, minimum=1)
+        sizes = check_integers("cluster_sizes", cluster_sizes, minimum=1)
         return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes), outlier_tasks
     if scenario == "independent":
         return np.arange(n_tasks, dtype=np.int64), outlier_tasks
@@ -238,21 +239,6 @@ def _group_tasks(
         outlier_tasks = np.arange(n_tasks - n_outlier_tasks, n_tasks, dtype=np.int64)
         groups[outlier_tasks] = 1
     return groups, outlier_tasks
-
-
-def _make_generator(random_state: RandomState) -> np.random.Generator:
-    """Return a Generator that can be spawned from."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
-    if isinstance(random_state, np.random.SeedSequence):
-        # Its words rather than the object: spawning would change the caller's object, and
-        # the streams could be the same as the children that the caller spawns.
-        return np.random.default_rng(random_state.generate_state(4))
-    if random_state is not None:
-        _check_integer("random_state, if not a numpy object or None,", random_state, minimum=0)
-    return np.random.default_rng(random_state)
 
 
 def _draw_features(rng: np.random.Generator, counts: IntArray, n_features: int) -> FloatArray:
@@ -355,27 +341,12 @@ def _with_task_column(features: FloatArray, counts: IntArray, as_frame: bool) ->
     return frame
 
 
-def _check_integer(name: str, value: Any, minimum: int) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
-    if int(value) < minimum:
-        raise ValueError(f"{name} must be >= {minimum}, got {value}.")
-    return int(value)
-
-
-def _check_integers(name: str, values: Any, minimum: int) -> IntArray:
-    if np.ndim(values) != 1 or len(values) == 0:
-        raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
-    checked = [_check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
-    return np.array(checked, dtype=np.int64)
-
-
 def _check_counts(n_samples_per_task: Any, n_tasks: int, minimum: int) -> IntArray:
     """Rows of each task; at least two in classification, one for each class."""
     name = "n_samples_per_task"
     if np.ndim(n_samples_per_task) == 0:
-        return np.full(n_tasks, _check_integer(name, n_samples_per_task, minimum), dtype=np.int64)
-    counts = _check_integers(name, n_samples_per_task, minimum)
+        return np.full(n_tasks, check_integer(name, n_samples_per_task, minimum), dtype=np.int64)
+    counts = check_integers(name, n_samples_per_task, minimum)
     if len(counts) != n_tasks:
         raise ValueError(
             f"{name} must be an integer or have one value for each of the {n_tasks} tasks, "
@@ -384,17 +355,11 @@ def _check_counts(n_samples_per_task: Any, n_tasks: int, minimum: int) -> IntArr
     return counts
 
 
-def _check_real(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}.")
-    return float(value)
-
-
 def _check_length_scale(length_scale: Any, scenario: str, n_features: int) -> float | None:
     """Return the length scale of all groups, None if each is to draw its own."""
     if length_scale is None:
         return None if scenario == "clusters" else _DEFAULT_LENGTH_SCALE * n_features
-    checked = _check_real("length_scale", length_scale)
+    checked = check_real("length_scale", length_scale)
     if not 0 < checked < np.inf:
         raise ValueError(f"length_scale must be a finite number > 0, got {checked}.")
     return checked

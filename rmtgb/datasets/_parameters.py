@@ -1,0 +1,76 @@
+"""Types and checks of the parameters that all generators have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+RandomState: TypeAlias = (
+    int | np.random.Generator | np.random.RandomState | np.random.SeedSequence | None
+)
+
+
+def make_generator(random_state: RandomState) -> np.random.Generator:
+    """Return a Generator that can be spawned from."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
+    if isinstance(random_state, np.random.SeedSequence):
+        # Its words rather than the object: spawning would change the caller's object, and
+        # the streams could be the same as the children that the caller spawns.
+        return np.random.default_rng(random_state.generate_state(4))
+    if random_state is not None:
+        check_integer("random_state, if not a numpy object or None,", random_state, minimum=0)
+    return np.random.default_rng(random_state)
+
+
+def check_integer(name: str, value: Any, minimum: int) -> int:
+    """Return an integer parameter that is at least the minimum."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}.")
+    if int(value) < minimum:
+        raise ValueError(f"{name} must be >= {minimum}, got {value}.")
+    return int(value)
+
+
+def check_integers(name: str, values: Any, minimum: int) -> IntArray:
+    """Return a sequence of integers, none below the minimum."""
+    if np.ndim(values) != 1 or len(values) == 0:
+        raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
+    checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
+    return np.array(checked, dtype=np.int64)
+
+
+def check_real(name: str, value: Any) -> float:
+    """Return a number that is not a boolean."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}.")
+    return float(value)
+
+
+def check_noise(name: str, value: Any) -> float:
+    """Return a standard deviation."""
+    noise = check_real(name, value)
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"{name} must be a finite number >= 0, got {noise}.")
+    return noise
+
+
+def per_task(name: str, values: Any, n_tasks: int, check: Callable[[str, Any], T]) -> list[T]:
+    """Return one checked value for each task, of a single value or of one for each task."""
+    if isinstance(values, str) or np.ndim(values) == 0:
+        return [check(name, values)] * n_tasks
+    if np.ndim(values) != 1 or len(values) != n_tasks:
+        raise ValueError(
+            f"{name} must be a single value or have one for each of the {n_tasks} tasks, "
+            f"got shape {np.shape(values)}."
+        )
+    return [check(f"{name}[{task}]", value) for task, value in enumerate(values)]
