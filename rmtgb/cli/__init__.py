@@ -61,7 +61,7 @@ def _make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    for declare in (_declare_demo, _declare_compare, _declare_warmup):
+    for declare in (_declare_demo, _declare_compare, _declare_generate, _declare_warmup):
         declare(commands.add_parser)
     return parser
 
@@ -114,6 +114,46 @@ def _declare_compare(add_parser: AddParser) -> None:
         help="write the fitted R-MTGB model, to be read by joblib.load",
     )
     parser.add_argument("--json", action="store_true", help="print all tasks as JSON")
+
+
+def _declare_generate(add_parser: AddParser) -> None:
+    text = (
+        "Write synthetic multi-task data, and beside them a file FILE.truth.json with what is "
+        "true of them. The dials are those of make_task_scenario and make_multitab_bench, "
+        "with the same defaults."
+    )
+    parser = add_parser("generate", help="write synthetic data to a file", description=text)
+    parser.add_argument("data", type=Path, metavar="FILE", help=".csv, .csv.gz or .parquet")
+    parser.add_argument(
+        "--kind",
+        choices=["outliers", "pooled", "independent", "related", "clusters", "multitab"],
+        default="outliers",
+        help="a scenario of tasks, or MultiTab-Bench (default: outliers)",
+    )
+    numbers = {
+        "--n-tasks": (int, "number of tasks"),
+        "--n-features": (int, "features that matter"),
+        "--n-samples": (int, "rows of each task"),
+        "--n-outlier-tasks": (int, "the last tasks are outliers"),
+        "--noise": (float, "standard deviation of the noise"),
+        "--correlation": (float, "multitab: cosine of each pair of tasks"),
+        "--missing-labels": (float, "multitab: share of labels that are missing"),
+    }
+    for option, (kind, meaning) in numbers.items():
+        parser.add_argument(option, type=kind, metavar="N", help=meaning)
+    parser.add_argument(
+        "--layout", choices=["long", "wide"], help="multitab: a row per label, or per sample"
+    )
+    parser.add_argument(
+        "--classification",
+        action="store_true",
+        default=None,
+        help="scenarios: classes 0 and 1 in place of numbers",
+    )
+    parser.add_argument(
+        "--random-state", type=_seed, default=0, metavar="N", help="other data (default: 0)"
+    )
+    parser.add_argument("--force", action="store_true", help="write over existing files")
 
 
 def _declare_warmup(add_parser: AddParser) -> None:

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
 from rmtgb.cli.comparison import Comparison, compare_models, print_comparison
-from rmtgb.cli.data_file import read_data
+from rmtgb.cli.data_file import check_folder, read_data
 from rmtgb.cli.errors import CommandError, first_line
 from rmtgb.cli.wording import announce_fit
 
@@ -20,7 +20,7 @@ from rmtgb.cli.wording import announce_fit
 def run(options: argparse.Namespace) -> None:
     """Split a file's rows, fit, and print the errors on the rows held out."""
     if options.save_model is not None:
-        _check_folder(options.save_model)
+        check_folder(options.save_model)
     X, y = read_data(
         options.data, options.task, options.target, options.drop, not options.classification
     )
@@ -51,11 +51,6 @@ def _fit_and_compare(
     if options.save_model is not None:  # before the models it is compared with are part of it
         _save(model, options.save_model, y.size)
     return compare_models(model, X_test, y_test), y.size
-
-
-def _check_folder(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise CommandError(f"there is no folder {path.parent} to save the model in")
 
 
 def _check_classes(y: pd.Series, y_test: pd.Series) -> None:

@@ -1,4 +1,4 @@
-"""Reading the user's file: features with the task column, and the target."""
+"""Files of data: what is in the user's own, and the way to write one."""
 
 import difflib
 import sys
@@ -10,6 +10,8 @@ import pandas as pd
 from rmtgb.cli.errors import CommandError, first_line
 from rmtgb.cli.wording import counted, listed
 
+#: Formats of files.
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
 #: Distinct texts a column may have: the estimators' default number of bins.
 MAX_CATEGORIES = 255
 
@@ -63,12 +65,38 @@ def read_data(
     return X.assign(**{name: _as_feature(X[name]) for name in X if name != task}), y
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    name = path.name.lower()
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        raise CommandError(f"{path} is no .csv, .csv.gz or .parquet file")
+def data_suffix(path: Path) -> str:
+    """Return the suffix that tells the format of a file, as it is written in its name."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[-len(suffix) :]
+    raise CommandError(f"{path} is no .csv, .csv.gz or .parquet file")
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file to be written in a folder that does not exist."""
+    if not path.absolute().parent.is_dir():
+        raise CommandError(f"there is no folder {path.parent} for {path.name}")
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame without its index; the suffix tells the format."""
+    is_parquet = data_suffix(path).lower() == ".parquet"
     try:
-        frame = pd.read_parquet(path) if name.endswith(".parquet") else pd.read_csv(path)
+        if is_parquet:
+            frame.to_parquet(path, index=False)
+        else:
+            frame.to_csv(path, index=False)
+    except ImportError as error:
+        raise CommandError("writing parquet needs pyarrow: pip install 'rmtgb[data]'") from error
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {first_line(error)}") from error
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    is_parquet = data_suffix(path).lower() == ".parquet"
+    try:
+        frame = pd.read_parquet(path) if is_parquet else pd.read_csv(path)
     except ImportError as error:
         raise CommandError("reading parquet needs pyarrow: pip install 'rmtgb[data]'") from error
     except FileNotFoundError as error:
