@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from numba import config
 
 import rmtgb
 from rmtgb.cli import main
-from rmtgb.datasets import make_task_scenario
+from rmtgb.datasets import make_multitab_bench, make_task_scenario
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
@@ -49,6 +50,17 @@ def test_examples_of_the_user_guide_run(tmp_path, monkeypatch):
     assert run_examples("docs/user_guide.md")["model"].outlier_tasks_.tolist() == [5]
 
 
+@NEEDS_COMPILER
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=str)
+def test_example_scripts_run(path, tmp_path, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pyplot, "show", lambda: None)
+    runpy.run_path(str(path))
+    pyplot.close("all")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_readme_has_two_commands_one_of_them_for_ci():
     text = read("README.md")
     commands = blocks(text, "bash")
@@ -82,6 +94,7 @@ def as_anchor(heading):
         ("Parameters of both estimators", rmtgb.RMTGBRegressor),
         ("Parameters of both estimators", rmtgb.RMTGBClassifier),
         ("make_task_scenario", make_task_scenario),
+        ("make_multitab_bench", make_multitab_bench),
     ],
 )
 def test_reference_has_every_parameter_with_its_default(heading, function):
@@ -114,7 +127,7 @@ def test_reference_has_every_public_method_and_attribute():
         assert [name for name in sorted(names) if f"`{name}" not in text] == []
 
 
-@pytest.mark.parametrize("command", ["demo", "compare", "warmup"])
+@pytest.mark.parametrize("command", ["demo", "compare", "generate", "warmup"])
 def test_reference_has_every_option_of_the_command(capsys, command):
     with pytest.raises(SystemExit):
         main([command, "--help"])

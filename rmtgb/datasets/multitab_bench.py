@@ -48,7 +48,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
     missing_labels: float | Sequence[float] = 0.0,
     n_irrelevant: int = 0,
     layout: str = "wide",
-    dtype: npt.DTypeLike = np.float64,
+    dtype: npt.DTypeLike = "float64",
     return_truth: bool = False,
     as_frame: bool = False,
     random_state: RandomState = None,
@@ -93,7 +93,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
         "wide": a row per sample and a column of Y per task, NaN where a label is missing.
         "long": a row per label, with the task label 0..n_tasks-1 as last column of X; the
         rows of a sample follow each other (see `to_long`).
-    dtype : {numpy.float64, numpy.float32}, default=numpy.float64
+    dtype : {"float64", "float32"} or type of numpy, default="float64"
         Of X and Y. Everything is computed in float64 and then rounded.
     return_truth : bool, default=False
         Whether to return the truth as well.
