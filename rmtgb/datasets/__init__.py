@@ -1,5 +1,17 @@
 """Synthetic multi-task data with a known truth, and real data sets."""
 
+from rmtgb.datasets.fetchers import (
+    fetch_abalone,
+    fetch_adult,
+    fetch_avila,
+    fetch_bank,
+    fetch_computer,
+    fetch_landmine,
+    fetch_parkinson,
+    fetch_sarcos,
+    fetch_school,
+    fetch_tasks,
+)
 from rmtgb.datasets.layouts import to_long, to_wide
 from rmtgb.datasets.multitab_bench import make_multitab_bench
 from rmtgb.datasets.multitab_display import MultiTabDisplay
@@ -13,6 +25,16 @@ __all__ = [
     "MultiTabTruth",
     "RandomFourierFunction",
     "ScenarioTruth",
+    "fetch_abalone",
+    "fetch_adult",
+    "fetch_avila",
+    "fetch_bank",
+    "fetch_computer",
+    "fetch_landmine",
+    "fetch_parkinson",
+    "fetch_sarcos",
+    "fetch_school",
+    "fetch_tasks",
     "make_multitab_bench",
     "make_task_scenario",
     "to_long",
