@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0.dev0"
-__all__ = ["RMTGBClassifier", "RMTGBRegressor", "datasets"]
+__all__ = ["RMTGBClassifier", "RMTGBRegressor", "datasets", "transfer"]
 
 _HOME = {
     "RMTGBClassifier": "rmtgb.estimators.classifier",
@@ -14,8 +14,8 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is first asked for."""
-    if name == "datasets":
-        return import_module("rmtgb.datasets")
+    if name in ("datasets", "transfer"):
+        return import_module(f"rmtgb.{name}")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'rmtgb' has no attribute {name!r}")

@@ -1,0 +1,293 @@
+"""What is known, or assumed, about a main task and its auxiliary tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class LinearTransferProblem:
+    """A main task, task 0, and K auxiliary tasks with linear models and random designs.
+
+    Rows of all tasks are normal with mean 0 and a common covariance, targets are
+    ``y_k = X_k @ w_k + e_k`` with independent noise of mean 0.
+
+    Parameters
+    ----------
+    n_samples : array-like of shape (K + 1,), int
+        Rows of each task.
+    noise_variance : array-like of shape (K + 1,), float
+        Variance s_k of the noise of each task, in the squared unit of the target.
+    coefficients : array-like of shape (K + 1, d), float, optional
+        Coefficients w_k of each task. Either these or `shift_gram` are needed.
+    shift_gram : array-like of shape (K, K), float, optional
+        Inner products of the shifts ``w_k - w_0`` in the metric of the covariance, in the
+        squared unit of the target; together with `n_features`. All errors depend on the
+        coefficients through these only.
+    n_features : int, optional
+        Number of features d; that of the coefficients if these are given.
+    covariance : array-like of shape (d, d) or (K + 1, d, d), float, optional
+        Covariance of the features, of all tasks or of each; by default the identity.
+    test_covariance : array-like of shape (d, d), float, optional
+        Covariance of the features of the main task where errors count; by default that of
+        its training rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes do not fit together, or a value is not possible; the message says which.
+
+    Examples
+    --------
+    >>> from rmtgb.transfer import LinearTransferProblem
+    >>> LinearTransferProblem([8, 12], [1, 1], shift_gram=[[1]], n_features=3)
+    LinearTransferProblem(n_samples=[8, 12], noise_variance=[1.0, 1.0], n_features=3, shifts=[1.0])
+    """
+
+    n_samples: Any
+    noise_variance: Any
+    coefficients: Any = None
+    shift_gram: Any = None
+    n_features: Any = None
+    covariance: Any = None
+    test_covariance: Any = None
+
+    def __post_init__(self) -> None:
+        n_samples = _check_counts(self.n_samples)
+        noise = as_floats("noise_variance", self.noise_variance, (len(n_samples),))
+        if (noise < 0).any():
+            raise ValueError(f"noise_variance must be >= 0, got {noise.min()}.")
+        self._set(n_samples=n_samples, noise_variance=noise)
+        if (self.coefficients is None) == (self.shift_gram is None):
+            raise ValueError("Either coefficients or shift_gram must be given, and not both.")
+        if self.coefficients is not None:
+            self._check_coefficients()
+        else:
+            self._check_gram()
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_coefficients(self) -> None:
+        W = as_floats("coefficients", self.coefficients, (self.n_tasks, None))
+        d = W.shape[1]
+        if d < 1:
+            raise ValueError("coefficients must have at least one column.")
+        if self.n_features not in (None, d):
+            raise ValueError(
+                f"n_features must be {d}, as coefficients are, got {self.n_features}."
+            )
+        covariance, test = self.covariance, self.test_covariance
+        if covariance is not None:
+            per_task = np.ndim(covariance) == 3
+            shape = (self.n_tasks, d, d) if per_task else (d, d)
+            covariance = as_floats("covariance", covariance, shape)
+            for matrix in covariance if per_task else [covariance]:
+                check_covariance("covariance", matrix, singular=False)
+        if test is not None:
+            test = as_floats("test_covariance", test, (d, d))
+            check_covariance("test_covariance", test, singular=True)
+        self._set(coefficients=W, n_features=d, covariance=covariance, test_covariance=test)
+
+    def _check_gram(self) -> None:
+        K = self.n_tasks - 1
+        G = as_floats("shift_gram", self.shift_gram, (K, K))
+        if self.covariance is not None or self.test_covariance is not None:
+            raise ValueError(
+                "covariance and test_covariance need coefficients: shift_gram holds inner "
+                "products in the metric of the covariance already."
+            )
+        if isinstance(self.n_features, bool) or not isinstance(self.n_features, int | np.integer):
+            raise TypeError(
+                f"n_features must be an integer if shift_gram is given, got {self.n_features!r}."
+            )
+        if self.n_features < 1:
+            raise ValueError(f"n_features must be >= 1, got {self.n_features}.")
+        if K:
+            check_covariance("shift_gram", G, singular=True)
+        self._set(shift_gram=G, n_features=int(self.n_features))
+
+    def __repr__(self) -> str:
+        shifts = np.sqrt(np.diag(self.gram)[1:]).round(6).tolist()
+        return (
+            f"LinearTransferProblem(n_samples={self.n_samples.tolist()}, "
+            f"noise_variance={self.noise_variance.tolist()}, n_features={self.n_features}, "
+            f"shifts={shifts})"
+        )
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks K + 1, the main one included."""
+        return len(self.n_samples)
+
+    @property
+    def has_task_covariances(self) -> bool:
+        """Whether each task has a covariance of its own."""
+        return self.covariance is not None and self.covariance.ndim == 3
+
+    @property
+    def has_test_metric(self) -> bool:
+        """Whether errors count in another metric than that of the training rows."""
+        return self.test_covariance is not None
+
+    @cached_property
+    def common_covariance(self) -> FloatArray:
+        """Covariance of the main task's training rows, (d, d)."""
+        if self.covariance is None:
+            return np.eye(self.n_features)
+        matrix: FloatArray = self.covariance[0] if self.has_task_covariances else self.covariance
+        return matrix
+
+    @cached_property
+    def task_covariances(self) -> FloatArray:
+        """Covariance of each task's rows, (K + 1, d, d)."""
+        shape = (self.n_tasks, self.n_features, self.n_features)
+        if self.has_task_covariances:
+            matrices: FloatArray = self.covariance
+            return matrices
+        return np.broadcast_to(self.common_covariance, shape)
+
+    @cached_property
+    def metric(self) -> FloatArray:
+        """Covariance in which errors count, (d, d)."""
+        return self.test_covariance if self.has_test_metric else self.common_covariance
+
+    @cached_property
+    def gram(self) -> FloatArray:
+        """Inner products of the shifts in the training metric, (K + 1, K + 1), first row 0."""
+        if self.shift_gram is None:
+            return self._gram_in(self.common_covariance)
+        gram = np.zeros((self.n_tasks, self.n_tasks))
+        gram[1:, 1:] = self.shift_gram
+        return gram
+
+    @cached_property
+    def test_gram(self) -> FloatArray:
+        """Inner products of the shifts in the metric of errors, (K + 1, K + 1)."""
+        return self._gram_in(self.metric) if self.has_test_metric else self.gram
+
+    @cached_property
+    def trace_ratio(self) -> float:
+        """Trace of the inverse training covariance times that of errors; d by default."""
+        if not self.has_test_metric:
+            return float(self.n_features)
+        return float(np.trace(np.linalg.solve(self.common_covariance, self.metric)))
+
+    @cached_property
+    def vectors(self) -> FloatArray:
+        """Coefficients (K + 1, d), or some that have the Gram matrix and w_0 = 0."""
+        if self.coefficients is not None:
+            W: FloatArray = self.coefficients
+            return W
+        values, directions = np.linalg.eigh(self.gram)
+        order = np.argsort(values)[::-1]
+        rank = min(self.n_tasks, self.n_features)
+        if values[order[rank:]].max(initial=0.0) > _TOLERANCE * max(values.max(), 1.0):
+            raise ValueError(
+                f"shift_gram has rank above n_features={self.n_features}: there are no shifts "
+                f"with these inner products."
+            )
+        root = directions[:, order[:rank]] * np.sqrt(np.maximum(values[order[:rank]], 0.0))
+        W = np.zeros((self.n_tasks, self.n_features))
+        W[:, :rank] = root - root[0]
+        return W
+
+    def _gram_in(self, metric: FloatArray) -> FloatArray:
+        shifts = self.coefficients - self.coefficients[0]
+        gram: FloatArray = shifts @ metric @ shifts.T
+        return (gram + gram.T) / 2
+
+    def subset(self, tasks: npt.ArrayLike) -> LinearTransferProblem:
+        """Return the problem of some tasks.
+
+        Parameters
+        ----------
+        tasks : array-like of int
+            Numbers of the tasks to keep, of which the first must be 0.
+
+        Returns
+        -------
+        problem : LinearTransferProblem
+
+        Raises
+        ------
+        ValueError
+            If the first task is not 0.
+        """
+        kept = np.asarray(tasks, dtype=np.int64)
+        if kept.size == 0 or kept[0] != 0:
+            raise ValueError(f"The first of the tasks must be the main task 0, got {kept}.")
+        parts: dict[str, Any] = {
+            "n_samples": self.n_samples[kept],
+            "noise_variance": self.noise_variance[kept],
+        }
+        if self.coefficients is not None:
+            parts["coefficients"] = self.coefficients[kept]
+        else:
+            parts["shift_gram"] = self.gram[np.ix_(kept[1:], kept[1:])]
+        if self.has_task_covariances:
+            parts["covariance"] = self.covariance[kept]
+        return replace(self, **parts)
+
+
+def _check_counts(n_samples: Any) -> IntArray:
+    counts = np.asarray(n_samples)
+    if counts.ndim != 1 or counts.size == 0:
+        raise ValueError(f"n_samples must have one number per task, got shape {counts.shape}.")
+    if counts.dtype.kind not in "iu" and not (
+        counts.dtype.kind == "f" and np.isfinite(counts).all() and (counts % 1 == 0).all()
+    ):
+        raise TypeError(f"n_samples must be whole numbers, got {counts.tolist()}.")
+    if (counts < 0).any():
+        raise ValueError(f"n_samples must be >= 0, got {counts.min()}.")
+    return counts.astype(np.int64)
+
+
+def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
+    """Return a copy as float64 after checking shape (None: any) and finiteness."""
+    array = np.array(values, dtype=np.float64)
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, actual) for wanted, actual in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = tuple("any" if size is None else size for size in shape)
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite.")
+    return array
+
+
+def check_covariance(name: str, matrix: FloatArray, singular: bool) -> None:
+    """Refuse a matrix that is no covariance, or one that is singular unless that is allowed."""
+    scale = max(np.abs(matrix).max(), np.finfo(float).tiny)
+    if np.abs(matrix - matrix.T).max() > _TOLERANCE * scale:
+        raise ValueError(f"{name} must be symmetric.")
+    smallest = np.linalg.eigvalsh(matrix)[0]
+    if smallest < -_TOLERANCE * scale:
+        raise ValueError(
+            f"{name} must be positive semidefinite, its smallest eigenvalue is {smallest:.6g}."
+        )
+    if not singular and smallest <= _TOLERANCE * scale:
+        raise ValueError(f"{name} must not be singular.")
+
+
+def check_weights(weights: Any, n_tasks: int) -> FloatArray:
+    """Return weights of the tasks, of which only ratios matter."""
+    array = as_floats("weights", weights, (n_tasks,))
+    if (array < 0).any():
+        raise ValueError(f"weights must be >= 0, got {array.min()}.")
+    if not (array > 0).any():
+        raise ValueError("weights must not all be 0.")
+    return array

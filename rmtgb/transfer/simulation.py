@@ -1,0 +1,157 @@
+"""The Monte-Carlo twin of every formula: rows, noise, least squares, again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_weights
+from rmtgb.transfer.results import Result
+
+# Numbers of a batch of designs: some tens of megabytes.
+_BATCH_VALUES = 4_000_000
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Simulation(Result):
+    """Simulated error of an estimate of the main task's coefficients.
+
+    Parameters
+    ----------
+    error : float
+        Mean squared error, in the metric of the problem.
+    standard_error : float
+        Its standard error.
+    bias2 : float
+        Squared norm of the mean deviation. In random designs it is not the squared bias of the
+        formulas, which average over the noise only and square before they average over designs.
+    n_repeats : int
+        Number of simulated data sets.
+    status : {"monte_carlo"}
+        What it is.
+    """
+
+    error: float
+    standard_error: float
+    bias2: float
+    n_repeats: int
+    status: str = "monte_carlo"
+
+
+def simulate(
+    problem: LinearTransferProblem,
+    weights: npt.ArrayLike | None = None,
+    rank: int | None = None,
+    n_repeats: int = 10_000,
+    random_state: Any = None,
+) -> Simulation:
+    """Draw data sets, fit each, and average the error.
+
+    Parameters
+    ----------
+    problem : LinearTransferProblem
+        What to draw from.
+    weights : array-like of shape (K + 1,), float, optional
+        Weight of a row of each task; by default all 1.
+    rank : int, optional
+        Fit the linear network of this width with a common representation, as `network_bound`
+        describes it: designs with ``X_k' X_k = n_k S``, which only then are not drawn. By
+        default weighted least squares.
+    n_repeats : int, default=10_000
+        Number of data sets.
+    random_state : int, Generator or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    simulation : Simulation
+
+    Raises
+    ------
+    ValueError
+        If weights, rank or the number of repeats are not possible, or if there are too few rows.
+    """
+    a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
+    if isinstance(n_repeats, bool) or not isinstance(n_repeats, int | np.integer) or n_repeats < 2:
+        raise ValueError(f"n_repeats must be an integer >= 2, got {n_repeats!r}.")
+    used = (a > 0) & (problem.n_samples > 0)
+    if problem.n_samples[used].sum() < problem.n_features:
+        raise ValueError(
+            f"At least n_features={problem.n_features} rows with a weight are needed."
+        )
+    rng = np.random.default_rng(random_state)
+    if rank is None:
+        rows_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
+        draw = _draw_least_squares
+    else:
+        _check_rank(rank, problem)
+        rows_per_repeat = problem.n_tasks * problem.n_features
+        draw = _draw_network
+    size = max(_BATCH_VALUES // rows_per_repeat, 1)
+    total, total_squares, mean = 0.0, 0.0, np.zeros(problem.n_features)
+    for start in range(0, n_repeats, size):
+        count = min(size, n_repeats - start)
+        deviations = draw(problem, np.where(used, a, 0.0), rank, count, rng)
+        errors = np.einsum("bi,ij,bj->b", deviations, problem.metric, deviations)
+        total += errors.sum()
+        total_squares += (errors**2).sum()
+        mean += deviations.sum(axis=0)
+    error = total / n_repeats
+    variance = max(total_squares / n_repeats - error**2, 0.0) / (n_repeats - 1)
+    mean /= n_repeats
+    return Simulation(
+        error, float(np.sqrt(variance)), float(mean @ problem.metric @ mean), n_repeats
+    )
+
+
+def _check_rank(rank: Any, problem: LinearTransferProblem) -> None:
+    if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
+        raise ValueError(f"rank must be an integer >= 1, got {rank!r}.")
+    if problem.has_task_covariances or (problem.n_samples == 0).any():
+        raise ValueError("The network needs rows of every task and a common covariance.")
+
+
+def _draw_least_squares(
+    problem: LinearTransferProblem,
+    weights: FloatArray,
+    rank: int | None,
+    count: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return estimate minus truth of some data sets, (count, d)."""
+    W, d = problem.vectors, problem.n_features
+    moments, pulls = np.zeros((count, d, d)), np.zeros((count, d))
+    for task in np.flatnonzero(weights):
+        n = int(problem.n_samples[task])
+        root = np.linalg.cholesky(problem.task_covariances[task])
+        X = rng.standard_normal((count, n, d)) @ root.T
+        noise = np.sqrt(problem.noise_variance[task]) * rng.standard_normal((count, n))
+        y = X @ W[task] + noise
+        turned = weights[task] * X.swapaxes(-1, -2)
+        moments += turned @ X
+        pulls += (turned @ y[..., None])[..., 0]
+    solved: FloatArray = np.linalg.solve(moments, pulls[..., None])[..., 0]
+    return solved - W[0]
+
+
+def _draw_network(
+    problem: LinearTransferProblem,
+    weights: FloatArray,
+    rank: int | None,
+    count: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return the same for the network: the best coefficients of the rank, by Eckart and Young."""
+    root = np.linalg.cholesky(problem.common_covariance)  # S^(1/2) up to a rotation
+    truth = problem.vectors @ root
+    scale = np.sqrt(problem.noise_variance / problem.n_samples)[:, None]
+    fits = truth + scale * rng.standard_normal((count, *truth.shape))
+    weighted = np.sqrt(weights * problem.n_samples)[:, None] * fits
+    left = np.linalg.svd(weighted.swapaxes(-1, -2), full_matrices=False)[0][..., :rank]
+    main = fits[:, 0]
+    projected = (left @ (left.swapaxes(-1, -2) @ main[..., None]))[..., 0]
+    deviations: FloatArray = np.linalg.solve(root.T, (projected - truth[0]).T).T
+    return deviations

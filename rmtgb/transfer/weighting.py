@@ -1,0 +1,122 @@
+"""Error of weighted least squares on the rows of all tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
+from rmtgb.transfer.equivalents import equivalent_parts
+from rmtgb.transfer.one_knob import knob_parts
+from rmtgb.transfer.pooling import (
+    check_rows,
+    few_rows_note,
+    fit_variances,
+    main_only_error,
+    pooled_error_of,
+)
+from rmtgb.transfer.problem import BoolArray, FloatArray, LinearTransferProblem, check_weights
+from rmtgb.transfer.results import TransferError, make_error
+
+_METHODS = ("auto", "monte_carlo", "first_order", "second_order")
+
+
+def weighted_error(
+    problem: LinearTransferProblem,
+    weights: npt.ArrayLike,
+    *,
+    method: str = "auto",
+    n_draws: int = 10_000,
+    random_state: Any = 0,
+) -> TransferError:
+    """Compute the error of least squares with a weight for the rows of each task.
+
+    Parameters
+    ----------
+    problem : LinearTransferProblem
+        Tasks; those without rows or with weight 0 take no part.
+    weights : array-like of shape (K + 1,), float
+        Weight of a row of each task, 0 or more; only ratios matter.
+    method : {"auto", "monte_carlo", "first_order", "second_order"}, default="auto"
+        "auto": exact where that is known, otherwise Monte Carlo over the designs (the noise is
+        integrated exactly). The last two are deterministic approximations.
+    n_draws : int, default=10_000
+        Draws of Monte Carlo.
+    random_state : int, Generator or None, default=0
+        Source of randomness of Monte Carlo; an integer gives the same answer again.
+
+    Returns
+    -------
+    error : TransferError
+        With ``status`` "exact" for equal weights, for one auxiliary task, for one weight on all
+        of several, and for one task alone; otherwise "monte_carlo" with a standard error, or
+        "approximation".
+
+    Raises
+    ------
+    ValueError
+        If weights are negative or all 0, if the tasks with a weight have fewer rows than
+        features, or if a parameter is none of those allowed.
+
+    Examples
+    --------
+    >>> from rmtgb.transfer import LinearTransferProblem, weighted_error
+    >>> problem = LinearTransferProblem([10, 12], [1, 1], shift_gram=[[1]], n_features=3)
+    >>> weighted_error(problem, [1, 0.5]).error
+    0.39238...
+    """
+    a = check_weights(weights, problem.n_tasks)
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {list(_METHODS)}, got {method!r}.")
+    active = (a > 0) & (problem.n_samples > 0)
+    n_rows = check_rows(problem, active)
+    main_only = main_only_error(problem)
+    if n_rows <= problem.n_features + 1:
+        note = few_rows_note(n_rows, problem.n_features)
+        return make_error(0.0, np.inf, main_only, "exact", note=note)
+    if method == "auto":
+        exact = _exact(problem, a, active)
+        if exact is not None:
+            return exact
+    if method in ("auto", "monte_carlo"):
+        return _by_monte_carlo(problem, np.where(active, a, 0.0), n_draws, random_state)
+    order = method.removesuffix("_order")
+    parts = equivalent_parts(problem, np.where(active, a, 0.0), order)
+    return make_error(*parts, main_only, "approximation")
+
+
+def _exact(
+    problem: LinearTransferProblem, a: FloatArray, active: BoolArray
+) -> TransferError | None:
+    """Return the exact error where there is a formula for it."""
+    main_only = main_only_error(problem)
+    tasks = np.flatnonzero(active)
+    if len(tasks) == 1:
+        bias2 = float(problem.test_gram[tasks[0], tasks[0]])
+        return make_error(bias2, fit_variances(problem)[tasks[0]], main_only, "exact")
+    if problem.has_task_covariances:
+        return None
+    if np.all(a[tasks] == a[tasks[0]]):
+        return pooled_error_of(problem, active)
+    is_knob = tasks[0] == 0 and np.all(a[tasks[1:]] == a[tasks[1]])
+    if not is_knob or (problem.has_test_metric and len(tasks) > 2):
+        return None
+    bias2, variance = knob_parts(problem.subset(tasks), a[tasks[1]] / a[0])
+    return make_error(bias2, variance, main_only, "exact")
+
+
+def _by_monte_carlo(
+    problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
+) -> TransferError:
+    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 2:
+        raise ValueError(f"n_draws must be an integer >= 2, got {n_draws!r}.")
+    rng = np.random.default_rng(random_state)
+    own = problem.has_task_covariances or problem.has_test_metric
+    sample = sample_design_errors if own else sample_shared_errors
+    bias2, variance = sample(problem, weights, int(n_draws), rng)
+    spread = np.std(bias2 + variance, ddof=1) / np.sqrt(n_draws)
+    return make_error(
+        bias2.mean(), variance.mean(), main_only_error(problem), "monte_carlo", spread
+    )
