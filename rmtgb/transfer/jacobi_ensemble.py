@@ -20,6 +20,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -71,8 +72,12 @@ class JacobiEnsemble:
             self._inverse = np.linalg.inv(self._skew(self._basis, self._basis, odd_border=1.0))
 
     def moments(
-        self, values: FloatArray, at_zero: FloatArray, at_one: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+        self,
+        values: FloatArray,
+        at_zero: FloatArray,
+        at_one: FloatArray,
+        pairs: Sequence[tuple[int, int]],
+    ) -> tuple[FloatArray, list[float]]:
         """Compute moments of sums of functions over all d eigenvalues.
 
         Parameters
@@ -81,37 +86,37 @@ class JacobiEnsemble:
             Functions at the nodes `u`.
         at_zero, at_one : ndarray of shape (n_functions,), float64
             Their values at 0 and 1.
+        pairs : sequence of (int, int)
+            Pairs of functions of whose sums the mean product is wanted.
 
         Returns
         -------
         mean : ndarray of shape (n_functions,), float64
             ``E sum_i f(u_i)``.
-        products : ndarray of shape (n_functions, n_functions), float64
-            ``E [sum_i f(u_i)] [sum_i g(u_i)]``.
+        products : list of float
+            ``E [sum_i f(u_i)] [sum_i g(u_i)]`` of each pair.
         """
         fixed = self.n_zeros * at_zero + self.n_ones * at_one
-        mean = fixed.copy()
-        products = np.outer(fixed, fixed)
-        if self.n_random:
-            random_mean, random_products = self._random_moments(values)
-            mean += random_mean
-            cross = np.outer(fixed, random_mean)
-            products += random_products + cross + cross.T
-        return mean, products
-
-    def _random_moments(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the same for the eigenvalues that are random."""
+        if not self.n_random:
+            return fixed, [float(fixed[i] * fixed[j]) for i, j in pairs]
         slopes = [self._inverse @ self._first_derivative(f) for f in values]
         mean = 0.5 * np.array([np.trace(slope) for slope in slopes])
-        products = np.empty((len(values), len(values)))
-        for i, f in enumerate(values):
-            for j, g in enumerate(values[: i + 1]):
-                # Second derivative of the log-Pfaffian: products of different eigenvalues.
-                mixed = self._inverse @ self._second_derivative(f, g)
-                different = 0.5 * np.trace(mixed) - 0.5 * np.sum(slopes[i] * slopes[j].T)
-                same = 0.5 * np.trace(self._inverse @ self._first_derivative(f * g))
-                products[i, j] = products[j, i] = different + mean[i] * mean[j] + same
-        return mean, products
+        products = []
+        for i, j in pairs:
+            random = self._random_product(values[i], values[j], slopes[i], slopes[j])
+            cross = fixed[i] * mean[j] + fixed[j] * mean[i]
+            products.append(float(random + mean[i] * mean[j] + cross + fixed[i] * fixed[j]))
+        return mean + fixed, products
+
+    def _random_product(
+        self, f: FloatArray, g: FloatArray, slope: FloatArray, other_slope: FloatArray
+    ) -> float:
+        """Return the covariance of the sums of two functions over the random eigenvalues."""
+        # Second derivative of the log-Pfaffian: products of different eigenvalues.
+        mixed = np.sum(self._inverse * self._second_derivative(f, g).T)
+        different = 0.5 * mixed - 0.5 * np.sum(slope * other_slope.T)
+        same = 0.5 * np.sum(self._inverse * self._first_derivative(f * g).T)
+        return float(different + same)
 
     def _first_derivative(self, f: FloatArray) -> FloatArray:
         scaled = self._basis * f

@@ -64,19 +64,21 @@ def knob_coefficients(
     values, at_zero, at_one = (
         np.array(_functions(u, weight)) for u in (ensemble.u, np.zeros(1), np.ones(1))
     )
-    mean, product = ensemble.moments(values, at_zero[:, 0], at_one[:, 0])
+    # In the order of _functions: F, F^2, (1 - u) r^2, u r^2, u.
+    mean, (trace_square, cross) = ensemble.moments(
+        values, at_zero[:, 0], at_one[:, 0], pairs=[(0, 0), (3, 4)]
+    )
     n, d = float(n_main + n_auxiliary), n_features
     excess = n - d - 1
-    # In the order of _functions: F, F^2, (1 - u) r^2, u r^2, u.
-    square, trace_square = weight**2 * mean[1], weight**2 * product[0, 0]
+    square, trace_square = weight**2 * float(mean[1]), weight**2 * trace_square
     gamma = ((n - 1) * square - trace_square) / (d * excess)
     psi = 0.0
     if n_auxiliary > 1:
-        inner = n * (weight**2 * product[3, 4] + 2 * square) - 2 * (trace_square + 2 * square)
+        inner = n * (weight**2 * cross + 2 * square) - 2 * (trace_square + 2 * square)
         psi = (n_auxiliary * inner / (d * excess * (n_auxiliary + 2)) - gamma) / (n_auxiliary - 1)
     return KnobCoefficients(
-        main_noise=mean[2] / excess,
-        auxiliary_noise=weight**2 * mean[3] / excess,
+        main_noise=float(mean[2]) / excess,
+        auxiliary_noise=weight**2 * float(mean[3]) / excess,
         mean_shift=gamma,
         dispersion=psi,
         square=square,

@@ -19,7 +19,11 @@ class Result:
     def __repr__(self) -> str:
         shown = [(field.name, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
         width = max(len(name) for name, _ in shown)
-        lines = [f"  {name:<{width}}  {_as_text(value)}" for name, value in shown if value != ""]
+        lines = [
+            f"  {name:<{width}}  {_as_text(value)}"
+            for name, value in shown
+            if not _is_blank(value)
+        ]
         return "\n".join([type(self).__name__, *lines])
 
     def to_frame(self) -> Any:
@@ -33,6 +37,10 @@ class Result:
 
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return pd.DataFrame([values])
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value
 
 
 def _as_text(value: Any) -> str:

@@ -110,6 +110,8 @@ def simulate(
 def _check_rank(rank: Any, problem: LinearTransferProblem) -> None:
     if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
         raise ValueError(f"rank must be an integer >= 1, got {rank!r}.")
+    if problem.coefficients is None:
+        raise ValueError("The network needs coefficients: shift_gram does not determine it.")
     if problem.has_task_covariances or (problem.n_samples == 0).any():
         raise ValueError("The network needs rows of every task and a common covariance.")
 

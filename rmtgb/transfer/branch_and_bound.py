@@ -1,0 +1,80 @@
+"""Global minimum of a function of one variable, certified by lower bounds on intervals."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+# Narrower ones gain nothing but rounding errors.
+_SMALLEST_INTERVAL = 1e-12
+
+
+class CertifiedMinimum(NamedTuple):
+    """Where a function is least, and how much less it could be elsewhere.
+
+    Parameters
+    ----------
+    position : float
+        Best position that was found.
+    value : float
+        The function there.
+    lower_bound : float
+        The function is nowhere less.
+    """
+
+    position: float
+    value: float
+    lower_bound: float
+
+
+def minimise(
+    function: Callable[[float], float],
+    lower_bound: Callable[[float, float], float],
+    starts: list[float],
+    tolerance: float,
+    max_nodes: int,
+) -> CertifiedMinimum:
+    """Minimise on the interval [0, 1] by branch and bound.
+
+    Parameters
+    ----------
+    function : callable
+        Of a position; may be infinite.
+    lower_bound : callable
+        Of the ends of an interval: a number that the function does not go below in it, and that
+        converges to it for ever shorter intervals.
+    starts : list of float
+        Positions to begin with, among them good guesses.
+    tolerance : float
+        Relative gap between value and bound that is good enough.
+    max_nodes : int
+        Intervals to look at, at most.
+
+    Returns
+    -------
+    minimum : CertifiedMinimum
+    """
+    points = sorted({0.0, 1.0, *starts})
+    values = [function(point) for point in points]
+    best = int(np.argmin(values))
+    position, value = points[best], values[best]
+    edges = list(pairwise(points))
+    heap = [(lower_bound(low, high), low, high) for low, high in edges]
+    heapq.heapify(heap)
+    for _ in range(max_nodes):
+        bound, low, high = heap[0]
+        if bound >= value * (1 - tolerance):
+            break
+        if high - low < _SMALLEST_INTERVAL:
+            break
+        middle = (low + high) / 2
+        at_middle = function(middle)
+        if at_middle < value:
+            position, value = middle, at_middle
+        heapq.heapreplace(heap, (max(bound, lower_bound(low, middle)), low, middle))
+        heapq.heappush(heap, (max(bound, lower_bound(middle, high)), middle, high))
+    return CertifiedMinimum(position, value, min(heap[0][0], value))

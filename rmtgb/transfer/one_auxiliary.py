@@ -1,0 +1,216 @@
+"""The best weight of a single auxiliary task, certified to be the global optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from rmtgb.transfer.branch_and_bound import CertifiedMinimum, minimise
+from rmtgb.transfer.fixed_design import FixedDesign
+from rmtgb.transfer.one_knob import KnobCoefficients, knob_coefficients
+from rmtgb.transfer.pooling import fit_variances
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.results import OptimalWeights
+
+_FIXED_TOLERANCE, _FIXED_NODES = 1e-6, 50_000
+_RANDOM_TOLERANCE, _RANDOM_NODES = 1e-3, 2_000
+
+
+def weights_at(u: float) -> FloatArray:
+    """Return weights (1, u / (1 - u)), or (0, 1) at the end u = 1."""
+    return np.array([1.0, u / (1.0 - u)]) if u < 1 else np.array([0.0, 1.0])
+
+
+class RandomDesignError:
+    """Exact error of a random design over ``u = a / (1 + a)``, with bounds on intervals.
+
+    Parameters
+    ----------
+    problem : LinearTransferProblem
+        A main and an auxiliary task with a common covariance, more than ``d + 1`` rows together.
+    """
+
+    def __init__(self, problem: LinearTransferProblem) -> None:
+        self.n_main, self.n_auxiliary = (int(n) for n in problem.n_samples)
+        self.n_features = problem.n_features
+        self.noise = problem.noise_variance
+        self.shift2 = float(problem.gram[1, 1])
+        self.alone = fit_variances(problem)
+        self._memory: dict[float, KnobCoefficients] = {}
+
+    def minimum(self) -> CertifiedMinimum:
+        """Minimise over all weights."""
+        even = _even_position(self.noise)
+        # The optimum of large samples: the noise of the auxiliary task inflated by its shift.
+        inflated = self.noise[1] + self.n_auxiliary * self.shift2 / self.n_features
+        guess = _even_position(np.array([self.noise[0], inflated]))
+        inside = [u for u in (even, guess) if 0 < u < 1]
+        inside += [self._descend(u) for u in inside]
+        return minimise(self.error, self.lower_bound, inside, _RANDOM_TOLERANCE, _RANDOM_NODES)
+
+    def error(self, u: float) -> float:
+        """Return squared bias and variance together."""
+        if u in (0.0, 1.0):
+            return float(self.alone[int(u)]) + u * self.shift2
+        return self._variance(u) + self._factors(u).mean_shift * self.shift2
+
+    def lower_bound(self, low: float, high: float) -> float:
+        """Bound the error on an interval from below.
+
+        The variance is least at the point next to ``s_0 / s_1``, where each part of it has its
+        only minimum; the squared bias is at least what the smaller and the larger of two
+        increasing functions give at opposite ends.
+        """
+        d = self.n_features
+        # Limits of both functions for weight 0 and for main weight 0.
+        square = self._factors(low).square if low > 0 else float(max(0, d - self.n_main))
+        most = float(min(d, self.n_auxiliary)) ** 2
+        trace_square = self._factors(high).trace_square if high < 1 else most
+        n = self.n_main + self.n_auxiliary
+        bias2 = self.shift2 * max(0.0, (n - 1) * square - trace_square) / (d * (n - d - 1))
+        return self._variance(min(max(_even_position(self.noise), low), high)) + bias2
+
+    def _variance(self, u: float) -> float:
+        if u in (0.0, 1.0):
+            return float(self.alone[int(u)])
+        factors = self._factors(u)
+        return float(factors.main_noise * self.noise[0] + factors.auxiliary_noise * self.noise[1])
+
+    def _factors(self, u: float) -> KnobCoefficients:
+        if u not in self._memory:
+            self._memory[u] = knob_coefficients(
+                self.n_main, self.n_auxiliary, self.n_features, u / (1 - u)
+            )
+        return self._memory[u]
+
+    def _descend(self, start: float) -> float:
+        around = (start / 2, (1 + start) / 2)
+        found = minimize_scalar(
+            self.error, bounds=around, method="bounded", options={"xatol": 1e-9}
+        )
+        return float(found.x)
+
+
+class FixedDesignError:
+    """Exact error of given designs over ``u = a / (1 + a)``, with bounds on intervals.
+
+    In the basis V that makes both second moments diagonal, ``V' (S_0 + S_1) V = I`` and
+    ``V' S_1 V = diag(mu)``.
+
+    Parameters
+    ----------
+    design : FixedDesign
+        Of two tasks, together not singular.
+    """
+
+    def __init__(self, design: FixedDesign) -> None:
+        S0, S1 = design.moments
+        root = np.linalg.inv(np.linalg.cholesky(S0 + S1))
+        mu, rotation = np.linalg.eigh(root @ S1 @ root.T)
+        V = root.T @ rotation
+        self.mu = np.clip(mu, 0.0, 1.0)
+        self.shift = np.linalg.solve(V, design.shifts[1])
+        self.metric = V.T @ design.metric @ V
+        self.noise = design.noise_variance
+
+    def minimum(self) -> CertifiedMinimum:
+        """Minimise over all weights."""
+        # There may be several minima: a grid finds a good one before the bounds do.
+        starts = [_even_position(self.noise), *np.linspace(0, 1, 65)[1:-1].tolist()]
+        return minimise(self.error, self.lower_bound, starts, _FIXED_TOLERANCE, _FIXED_NODES)
+
+    def error(self, u: float) -> float:
+        """Return squared bias and variance together."""
+        bias = self._pull(u) * self.shift
+        return float(bias @ self.metric @ bias) + self._variance(u)
+
+    def lower_bound(self, low: float, high: float) -> float:
+        """Bound the error on an interval: each part of the variance has one minimum."""
+        at_low = self._pull(low) * self.shift
+        length = np.abs(self.shift) * np.sqrt(np.diag(self.metric))
+        reach = float(length @ (self._pull(high) - self._pull(low)))
+        bias = max(0.0, np.sqrt(max(at_low @ self.metric @ at_low, 0.0)) - reach)
+        return self._variance(min(max(_even_position(self.noise), low), high)) + bias**2
+
+    def _moments(self, u: float) -> FloatArray:
+        return (1 - u) * (1 - self.mu) + u * self.mu
+
+    def _pull(self, u: float) -> FloatArray:
+        """Return how far each direction is pulled to the auxiliary task, 0 to 1."""
+        m = self._moments(u)
+        return np.divide(u * self.mu, m, out=np.zeros_like(m), where=m > 0)
+
+    def _variance(self, u: float) -> float:
+        m, diagonal = self._moments(u), np.diag(self.metric)
+        if (m <= 0).any():
+            return np.inf
+        noise = (1 - u) ** 2 * (1 - self.mu) * self.noise[0] + u**2 * self.mu * self.noise[1]
+        return float(np.sum(diagonal * noise / m**2))
+
+
+def _even_position(noise: FloatArray) -> float:
+    """Return where the weight is the ratio of noise variances."""
+    total = float(noise.sum())
+    return float(noise[0]) / total if total > 0 else 0.5
+
+
+def fixed_design_optimal_weight(
+    designs: Sequence[Any],
+    coefficients: npt.ArrayLike,
+    noise_variance: npt.ArrayLike,
+    test_covariance: npt.ArrayLike | None = None,
+) -> OptimalWeights:
+    """Find the weight of one auxiliary task with the least error, for given designs.
+
+    Parameters
+    ----------
+    designs : sequence of 2 array-like of shape (n_k, d), float
+        Features of the main and of the auxiliary task.
+    coefficients : array-like of shape (2, d), float
+        Coefficients of both tasks.
+    noise_variance : array-like of shape (2,), float
+        Variance of the noise of both tasks.
+    test_covariance : array-like of shape (d, d), float, optional
+        Metric of the error; by default ``X_0' X_0 / n_0``.
+
+    Returns
+    -------
+    weights : OptimalWeights
+        Exact, a global minimum up to the certified gap.
+
+    Raises
+    ------
+    ValueError
+        If there are not two tasks, shapes do not fit, or both designs together are singular.
+
+    Notes
+    -----
+    The error may have several minima, so descent is not enough.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmtgb.transfer import fixed_design_optimal_weight
+    >>> designs = [np.eye(2), np.diag([1, 10])]
+    >>> best = fixed_design_optimal_weight(designs, [[0, 0], [0, 1]], [1, 0.01], np.eye(2))
+    >>> best.weights.round(1)
+    array([ 1. , 48.5])
+    """
+    if len(designs) != 2:
+        raise ValueError(f"designs must hold two matrices, got {len(designs)}.")
+    design = FixedDesign.from_arrays(designs, coefficients, noise_variance, test_covariance)
+    pooled = sum(design.error(np.ones(2)))  # refuses singular designs
+    minimum = FixedDesignError(design).minimum()
+    return OptimalWeights(
+        weights_at(minimum.position),
+        minimum.value,
+        design.main_only_error(),
+        float(pooled),
+        minimum.lower_bound,
+        minimum.value - minimum.lower_bound,
+        "exact",
+    )
