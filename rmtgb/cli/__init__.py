@@ -61,7 +61,13 @@ def _make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    for declare in (_declare_demo, _declare_compare, _declare_generate, _declare_warmup):
+    for declare in (
+        _declare_demo,
+        _declare_compare,
+        _declare_transfer,
+        _declare_generate,
+        _declare_warmup,
+    ):
         declare(commands.add_parser)
     return parser
 
@@ -80,16 +86,7 @@ def _declare_compare(add_parser: AddParser) -> None:
         "the others, and compare their errors on the rows set aside."
     )
     parser = add_parser("compare", help="compare models on your own file", description=text)
-    parser.add_argument("data", type=Path, metavar="DATA", help=".csv, .csv.gz or .parquet file")
-    parser.add_argument("--task", required=True, metavar="COLUMN", help="column of task labels")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="column to predict")
-    parser.add_argument(
-        "--drop",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="column to leave out; may be given several times",
-    )
+    _add_data(parser)
     parser.add_argument(
         "--classification", action="store_true", help="the target is a class, not a number"
     )
@@ -113,6 +110,19 @@ def _declare_compare(add_parser: AddParser) -> None:
         metavar="FILE",
         help="write the fitted R-MTGB model, to be read by joblib.load",
     )
+    parser.add_argument("--json", action="store_true", help="print all tasks as JSON")
+
+
+def _declare_transfer(add_parser: AddParser) -> None:
+    text = (
+        "Fit a linear model to each task of a file, and say whether, by how much and with which "
+        "weights the rows of the others help that of one task."
+    )
+    parser = add_parser(
+        "transfer", help="are other tasks worth pooling with one?", description=text
+    )
+    _add_data(parser)
+    parser.add_argument("--main", required=True, metavar="LABEL", help="the task to be helped")
     parser.add_argument("--json", action="store_true", help="print all tasks as JSON")
 
 
@@ -162,6 +172,20 @@ def _declare_warmup(add_parser: AddParser) -> None:
         "environment variable NUMBA_CACHE_DIR sets the folder of the cache."
     )
     add_parser("warmup", help="compile now, not at the first fit", description=text)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the file and the roles of its columns."""
+    parser.add_argument("data", type=Path, metavar="DATA", help=".csv, .csv.gz or .parquet file")
+    parser.add_argument("--task", required=True, metavar="COLUMN", help="column of task labels")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="column to predict")
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="column to leave out; may be given several times",
+    )
 
 
 def _seed(text: str) -> int:

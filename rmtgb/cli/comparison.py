@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from rmtgb.cli.wording import counted, listed
+from rmtgb.cli.wording import counted, listed, print_aligned
 
 #: With more tasks than the first number, a table shows as many as the second.
 MANY_TASKS, SHOWN_TASKS = 20, 10
@@ -105,7 +105,7 @@ def print_comparison(comparison: Comparison) -> None:
     errors = [f"{error:.{digits}f}" for error in totals.values()]
     lines.append(["total", str(comparison.n_rows), *errors, ""])
     print(f"Error on held-out rows: {comparison.metric}, smaller is better.")
-    _print_aligned(lines)
+    print_aligned(lines)
     if many:
         text = f"{SHOWN_TASKS} of {len(comparison.table)} tasks, those with most rows"
         print(f"({text}; --json prints all)")
@@ -117,11 +117,3 @@ def print_comparison(comparison: Comparison) -> None:
 def _decimals(error: float) -> int:
     """Return with how many decimals a number shows four digits."""
     return max(0, 3 - math.floor(math.log10(error))) if error > 0 else 4
-
-
-def _print_aligned(lines: list[list[str]]) -> None:
-    """Print a table, the first column flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *others in lines:
-        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        print("  ".join([first.ljust(widths[0]), *cells]).rstrip())

@@ -24,3 +24,11 @@ def listed(items: Sequence[Any]) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, in the plural where that is due."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def print_aligned(lines: list[list[str]]) -> None:
+    """Print a table, the first column flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *others in lines:
+        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]).rstrip())

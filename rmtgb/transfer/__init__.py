@@ -1,6 +1,7 @@
 """When rows of related tasks help a linear model of the main task, and weighted how."""
 
 from rmtgb.transfer.break_even import break_even
+from rmtgb.transfer.display import TransferDisplay
 from rmtgb.transfer.estimation import (
     EstimatedBenefit,
     EstimatedProblem,
@@ -34,6 +35,7 @@ __all__ = [
     "SafeCombination",
     "Simulation",
     "SubsetChoice",
+    "TransferDisplay",
     "TransferError",
     "averaging_error",
     "best_subset",

@@ -208,7 +208,7 @@ class _Fits:
 
     @property
     def residual_rows(self) -> FloatArray:
-        return self.counts - float(self.coefficients.shape[1])
+        return (self.counts - self.coefficients.shape[1]).astype(np.float64)
 
 
 def _fit_tasks(X_list: Sequence[Any], y_list: Sequence[Any], fit_intercept: bool) -> _Fits:
