@@ -3,13 +3,13 @@
 Six linear tasks with 5 features and noise of variance 1, of which the truth is known exactly; task
 0 is the main one. Errors are squared, against the noise-free target of 2000 new rows.
 
-*Distance of all tasks*, 60 rows each: the auxiliary tasks have coefficients at a distance from the main ones,
-in independent directions. The calculator's figure is the exact error of pooled least squares, and
-of the best weights, over that of least squares on the main task alone. R-MTGB's is its error over
-that of its single-task setting. Below 1, sharing helps.
+*Distance of all tasks*, 60 rows each: the auxiliary tasks have coefficients at a distance from the
+main ones, in independent directions. The calculator's figure is the exact error of pooled least
+squares, and of the best weights, over that of least squares on the main task alone. R-MTGB's is
+its error over that of its single-task setting. Below 1, sharing helps.
 
-*One distant task*, 300 rows each: all tasks are alike but the last. The calculator's figure is the best weight
-of its rows, R-MTGB's is its outlier weight: 0 is one of all, 1 an outlier.
+*One distant task*, 300 rows each: all tasks are alike but the last. The calculator's figure is the
+best weight of its rows, R-MTGB's is its outlier weight: 0 is one of all, 1 an outlier.
 """
 
 import argparse

@@ -51,6 +51,8 @@ class FixedDesign:
             raise ValueError("designs must hold one matrix for each task.")
         W = as_floats("coefficients", coefficients, (len(designs), None))
         d = W.shape[1]
+        if d < 1:
+            raise ValueError("coefficients must have at least one column.")
         noise = as_floats("noise_variance", noise_variance, (len(designs),))
         if (noise < 0).any():
             raise ValueError(f"noise_variance must be >= 0, got {noise.min()}.")

@@ -35,6 +35,9 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 # and the exponent below which they have not decayed at the end of the interval.
 _MARGIN_DEGREES = 80
 _HARD_EDGE = 60
+# Panels of a graded mesh reach this many decades towards a hard edge: functions that change
+# within the square of that are resolved.
+_DECADES = 8
 
 
 class JacobiEnsemble:
@@ -46,28 +49,41 @@ class JacobiEnsemble:
         Rows n_0 and n_1 of the two tasks, 0 or more, ``n_0 + n_1 >= d``.
     n_features : int
         Order d of the matrices.
+    graded : bool, default=False
+        Whether functions may change within tiny distances from 0 or 1: then panels that get ever
+        shorter end there.
     refinement : float, default=1.0
         Factor of the number of quadrature nodes, to check that they are enough.
     """
 
     def __init__(
-        self, n_main: int, n_auxiliary: int, n_features: int, refinement: float = 1.0
+        self,
+        n_main: int,
+        n_auxiliary: int,
+        n_features: int,
+        graded: bool = False,
+        refinement: float = 1.0,
     ) -> None:
         d = n_features
         self.n_ones = max(0, d - n_main)
         self.n_zeros = max(0, d - n_auxiliary)
         self.n_random = d - self.n_ones - self.n_zeros
         low_exponent, high_exponent = abs(n_auxiliary - d), abs(n_main - d)
-        theta, weights, integrate = _quadrature(
-            *_interval(self.n_random, low_exponent, high_exponent),
-            int(refinement * 2 * (self.n_random + _MARGIN_DEGREES)),
-        )
-        #: Nodes of the quadrature in (0, 1), with which functions are to be evaluated.
-        self.u = np.sin(theta) ** 2
+        low, high = _interval(self.n_random, low_exponent, high_exponent)
+        edges, n_nodes = np.array([low, high]), 2 * (self.n_random + _MARGIN_DEGREES)
+        if graded:
+            edges = _graded(low, high, low_exponent <= _HARD_EDGE, high_exponent <= _HARD_EDGE)
+            n_nodes //= 2  # no panel is longer than half of the interval
+        self._half, self._n_nodes = np.diff(edges)[:, None] / 2, int(refinement * n_nodes)
+        x, w = _legendre_nodes(self._n_nodes)
+        theta = (edges[:-1, None] + self._half * (x + 1)).ravel()
+        self._weights = (self._half * w).ravel()
+        #: Nodes of the quadrature in (0, 1), with which functions are to be evaluated, and their
+        #: distances from 1 without cancellation.
+        self.u, self.rest = np.sin(theta) ** 2, np.cos(theta) ** 2
         self._basis = _orthonormal_basis(
-            self.u, theta, weights, self.n_random, low_exponent, high_exponent
+            self.u, theta, self._weights, self.n_random, low_exponent, high_exponent
         )
-        self._weights, self._integrate = weights, integrate
         if self.n_random:
             self._inverse = np.linalg.inv(self._skew(self._basis, self._basis, odd_border=1.0))
 
@@ -131,8 +147,7 @@ class JacobiEnsemble:
 
         An odd number of functions is bordered by the single integrals of `left`.
         """
-        cumulative = right @ self._integrate
-        to_the_right = (right @ self._weights)[:, None] - 2.0 * cumulative
+        to_the_right = (right @ self._weights)[:, None] - 2.0 * self._cumulative(right)
         inner = (left * self._weights) @ to_the_right.T
         size = len(left)
         if size % 2 == 0:
@@ -143,11 +158,21 @@ class JacobiEnsemble:
         bordered[size, :size] = -bordered[:size, size]
         return bordered
 
+    def _cumulative(self, values: FloatArray) -> FloatArray:
+        """Return integrals from the lower end of the interval to each node."""
+        by_panel = values.reshape(len(values), len(self._half), self._n_nodes)
+        inside = self._half * (by_panel @ _integration_matrix(self._n_nodes))
+        whole = np.sum(by_panel * self._weights.reshape(by_panel.shape[1:]), axis=2)
+        before = np.cumsum(whole, axis=1) - whole
+        return (inside + before[:, :, None]).reshape(values.shape)
+
 
 @lru_cache(maxsize=32)
-def jacobi_ensemble(n_main: int, n_auxiliary: int, n_features: int) -> JacobiEnsemble:
+def jacobi_ensemble(
+    n_main: int, n_auxiliary: int, n_features: int, graded: bool
+) -> JacobiEnsemble:
     """Return the ensemble, from memory if it was asked for lately."""
-    return JacobiEnsemble(n_main, n_auxiliary, n_features)
+    return JacobiEnsemble(n_main, n_auxiliary, n_features, graded)
 
 
 def _interval(size: int, low_exponent: int, high_exponent: int) -> tuple[float, float]:
@@ -178,16 +203,12 @@ def _zeros_of_jacobi(degree: int, a: float, b: float) -> FloatArray:
     return zeros
 
 
-def _quadrature(
-    low: float, high: float, n_nodes: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return nodes, weights and the matrix of integrals from the lower end to each node.
-
-    ``values @ matrix`` are the integrals of the polynomial through the values.
-    """
-    x, w = _legendre_nodes(n_nodes)
-    half = (high - low) / 2
-    return low + half * (x + 1), half * w, half * _integration_matrix(n_nodes)
+def _graded(low: float, high: float, at_low: bool, at_high: bool) -> FloatArray:
+    """Return ends of panels that get shorter by factors of ten towards hard edges."""
+    steps = (high - low) / 2 * 10.0 ** -np.arange(_DECADES + 1)
+    near_low = low + steps[:0:-1] if at_low else np.empty(0)
+    near_high = high - steps[1:] if at_high else np.empty(0)
+    return np.concatenate([[low], near_low, [(low + high) / 2], near_high, [high]])
 
 
 @lru_cache(maxsize=8)

@@ -16,6 +16,10 @@ from rmtgb.transfer.jacobi_ensemble import jacobi_ensemble
 from rmtgb.transfer.pooling import spread
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
 
+# Ratios of weights from which on functions change quickly near the ends, and beyond which nothing
+# changes any more within the digits of a float.
+_SMOOTH_RATIO, _LARGEST_RATIO = 1e3, 1e15
+
 
 @dataclass(frozen=True)
 class KnobCoefficients:
@@ -53,17 +57,21 @@ def knob_coefficients(
     n_features : int
         Number of features d.
     weight : float
-        Weight a > 0 of an auxiliary row, that of a main row being 1.
+        Weight a > 0 of an auxiliary row, that of a main row being 1; beyond 1e15 and below 1e-15
+        the same as there.
 
     Returns
     -------
     coefficients : KnobCoefficients
         With a relative error of about 1e-12.
     """
-    ensemble = jacobi_ensemble(n_main, n_auxiliary, n_features)
-    values, at_zero, at_one = (
-        np.array(_functions(u, weight)) for u in (ensemble.u, np.zeros(1), np.ones(1))
-    )
+    weight = min(max(weight, 1 / _LARGEST_RATIO), _LARGEST_RATIO)
+    graded = not 1 / _SMOOTH_RATIO < weight < _SMOOTH_RATIO
+    ensemble = jacobi_ensemble(n_main, n_auxiliary, n_features, graded)
+    zero, one = np.zeros(1), np.ones(1)
+    values = np.array(_functions(ensemble.u, ensemble.rest, weight))
+    at_zero = np.array(_functions(zero, one, weight))
+    at_one = np.array(_functions(one, zero, weight))
     # In the order of _functions: F, F^2, (1 - u) r^2, u r^2, u.
     mean, (trace_square, cross) = ensemble.moments(
         values, at_zero[:, 0], at_one[:, 0], pairs=[(0, 0), (3, 4)]
@@ -86,9 +94,10 @@ def knob_coefficients(
     )
 
 
-def _functions(u: FloatArray, weight: float) -> list[FloatArray]:
-    r = 1.0 / (1.0 + (weight - 1.0) * u)
-    return [u * r, (u * r) ** 2, (1 - u) * r**2, u * r**2, u]
+def _functions(u: FloatArray, rest: FloatArray, weight: float) -> list[FloatArray]:
+    """Evaluate functions of u; `rest` is 1 - u, of which little is left where u is near 1."""
+    r = 1.0 / (rest + weight * u)
+    return [u * r, (u * r) ** 2, rest * r**2, u * r**2, u]
 
 
 def knob_parts(problem: LinearTransferProblem, weight: float) -> tuple[float, float]:

@@ -13,6 +13,9 @@ from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
 from rmtgb.transfer.quadratic import least_quadratic_form
 from rmtgb.transfer.results import OptimalWeights
 
+# Weights below this part of the largest are 0; a search does not go further than this factor.
+_NEGLIGIBLE, _LOG_REACH = 1e-6, 8.0
+
 
 def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
     """Find the weights of the tasks with the least expected error.
@@ -74,33 +77,43 @@ def _several(
     problem: LinearTransferProblem, tasks: npt.NDArray[np.intp]
 ) -> tuple[FloatArray, float, float]:
     """Return weights, error and lower bound for several tasks with rows."""
-    n = problem.n_samples[tasks].astype(np.float64)
-    gram, noise, d = (
-        problem.gram[np.ix_(tasks, tasks)],
-        problem.noise_variance[tasks],
-        problem.n_features,
-    )
+    n, d = problem.n_samples[tasks].astype(np.float64), problem.n_features
+    gram, noise = problem.gram[np.ix_(tasks, tasks)], problem.noise_variance[tasks]
     share, bound = _convex_programme(gram, noise, n, d)
     # From shares of the information back to weights: h = d p / n, a = h / (1 - h).
-    h = np.clip(d * share / n, 0.0, 1 - 1e-9)
+    h = np.clip(d * share / n, 0.0, 1 - _NEGLIGIBLE)
     start = h / (1 - h)
+    weights = np.zeros(problem.n_tasks)
+    used = tasks[start > _NEGLIGIBLE * start.max()]
+    weights[used] = start[start > _NEGLIGIBLE * start.max()]
+    weights, value = _descend(problem, weights, used)
+    weights /= weights[0] if weights[0] > 0 else weights.max()
+    return weights[tasks], value, min(bound, value)
 
-    def error(log_weights: FloatArray) -> float:
-        full = np.zeros(problem.n_tasks)
-        full[tasks] = np.where(used, np.exp(log_weights), 0.0)
+
+def _descend(
+    problem: LinearTransferProblem, start: FloatArray, used: npt.NDArray[np.intp]
+) -> tuple[FloatArray, float]:
+    """Minimise the second-order equivalent over the logarithms of the weights that are used."""
+
+    def with_logarithms(x: FloatArray) -> FloatArray:
+        weights = np.zeros(problem.n_tasks)
+        weights[used] = np.exp(x - x.max())  # only ratios matter
+        return weights
+
+    def error(x: FloatArray) -> float:
         try:
-            return float(sum(equivalent_parts(problem, full, "second")))
+            return sum(equivalent_parts(problem, with_logarithms(x), "second")) / scale
         except FloatingPointError:
             return np.inf
 
-    used = start > 1e-9 * start.max()
-    x = np.log(np.where(used, start, 1.0))
-    found = minimize(error, x, method="BFGS", options={"gtol": 1e-9 * max(error(x), 1e-300)})
-    if not found.fun <= error(x):
-        found.x, found.fun = x, error(x)
-    weights = np.where(used, np.exp(found.x - found.x.max()), 0.0)
-    scale = weights[0] if tasks[0] == 0 and weights[0] > 0 else weights.max()
-    return weights / scale, float(found.fun), min(bound, float(found.fun))
+    scale = 1.0
+    x = np.log(start[used])
+    scale = error(x) or 1.0
+    around = [(value - _LOG_REACH, value + _LOG_REACH) for value in x]
+    found = minimize(error, x, method="L-BFGS-B", bounds=around)
+    best = found.x if found.fun < 1.0 else x
+    return with_logarithms(best), float(error(best) * scale)
 
 
 def _convex_programme(

@@ -66,7 +66,7 @@ def pooled_error(problem: LinearTransferProblem) -> TransferError:
     error : TransferError
         Exact for normal features with a common covariance; also for another covariance of
         the test rows, and for one auxiliary task of its own covariance without main rows.
-        With other task covariances an approximation.
+        With other task covariances it is simulated (Monte Carlo).
 
     Raises
     ------
@@ -108,8 +108,9 @@ def pooled_error_of(problem: LinearTransferProblem, active: BoolArray) -> Transf
     share = np.where(active, problem.n_samples, 0) / n_rows
     mean2, dispersion = spread(share, problem.gram)
     if n_rows <= d + 1:
-        bias2 = np.inf if dispersion > 0 else mean2
-        return make_error(bias2, np.inf, main_only, "exact", note=few_rows_note(n_rows, d))
+        bias2 = np.inf if dispersion > 0 else spread(share, problem.test_gram)[0]
+        note = f"The error is infinite with {n_rows:.0f} rows; {d + 2} make it finite."
+        return make_error(bias2, np.inf, main_only, "exact", note=note)
     excess = n_rows - d - 1
     variance = float(share @ problem.noise_variance) * problem.trace_ratio / excess
     if not problem.has_test_metric:
@@ -138,11 +139,6 @@ def check_rows(problem: LinearTransferProblem, active: BoolArray) -> float:
             f"a weight have {n_rows:.0f}."
         )
     return n_rows
-
-
-def few_rows_note(n_rows: float, n_features: int) -> str:
-    """Return why an error is infinite."""
-    return f"The error is infinite with {n_rows:.0f} rows; {n_features + 2} make it finite."
 
 
 def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> TransferError:
@@ -183,10 +179,9 @@ def fit_variances(problem: LinearTransferProblem) -> FloatArray:
         traces = np.trace(solved, axis1=1, axis2=2)
     else:
         traces = np.full(problem.n_tasks, problem.trace_ratio)
-    with np.errstate(divide="ignore"):
-        variances: FloatArray = np.where(
-            excess > 0, problem.noise_variance * traces / np.maximum(excess, 0), np.inf
-        )
+    finite = excess > 0
+    variances = np.full(problem.n_tasks, np.inf)
+    variances[finite] = (problem.noise_variance * traces)[finite] / excess[finite]
     return variances
 
 

@@ -194,7 +194,7 @@ class LinearTransferProblem:
         values, directions = np.linalg.eigh(self.gram)
         order = np.argsort(values)[::-1]
         rank = min(self.n_tasks, self.n_features)
-        if values[order[rank:]].max(initial=0.0) > _TOLERANCE * max(values.max(), 1.0):
+        if values[order[rank:]].max(initial=0.0) > _TOLERANCE * max(values.max(), 0.0):
             raise ValueError(
                 f"shift_gram has rank above n_features={self.n_features}: there are no shifts "
                 f"with these inner products."
@@ -284,10 +284,10 @@ def check_covariance(name: str, matrix: FloatArray, singular: bool) -> None:
 
 
 def check_weights(weights: Any, n_tasks: int) -> FloatArray:
-    """Return weights of the tasks, of which only ratios matter."""
+    """Return weights of the tasks, scaled to a largest one of 1: only ratios matter."""
     array = as_floats("weights", weights, (n_tasks,))
     if (array < 0).any():
         raise ValueError(f"weights must be >= 0, got {array.min()}.")
     if not (array > 0).any():
         raise ValueError("weights must not all be 0.")
-    return array
+    return array / array.max()

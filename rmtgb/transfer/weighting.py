@@ -12,7 +12,6 @@ from rmtgb.transfer.equivalents import equivalent_parts
 from rmtgb.transfer.one_knob import knob_parts
 from rmtgb.transfer.pooling import (
     check_rows,
-    few_rows_note,
     fit_variances,
     main_only_error,
     pooled_error_of,
@@ -41,7 +40,8 @@ def weighted_error(
         Weight of a row of each task, 0 or more; only ratios matter.
     method : {"auto", "monte_carlo", "first_order", "second_order"}, default="auto"
         "auto": exact where that is known, otherwise Monte Carlo over the designs (the noise is
-        integrated exactly). The last two are deterministic approximations.
+        integrated exactly). The last two are deterministic approximations, the
+        second of them for one covariance of all rows only.
     n_draws : int, default=10_000
         Draws of Monte Carlo.
     random_state : int, Generator or None, default=0
@@ -74,8 +74,7 @@ def weighted_error(
     n_rows = check_rows(problem, active)
     main_only = main_only_error(problem)
     if n_rows <= problem.n_features + 1:
-        note = few_rows_note(n_rows, problem.n_features)
-        return make_error(0.0, np.inf, main_only, "exact", note=note)
+        return pooled_error_of(problem, active)  # infinite, whatever the weights
     if method == "auto":
         exact = _exact(problem, a, active)
         if exact is not None:
@@ -83,6 +82,8 @@ def weighted_error(
     if method in ("auto", "monte_carlo"):
         return _by_monte_carlo(problem, np.where(active, a, 0.0), n_draws, random_state)
     order = method.removesuffix("_order")
+    if order == "second" and (problem.has_task_covariances or problem.has_test_metric):
+        raise ValueError('method="second_order" exists for one covariance of all rows only.')
     parts = equivalent_parts(problem, np.where(active, a, 0.0), order)
     return make_error(*parts, main_only, "approximation")
 
