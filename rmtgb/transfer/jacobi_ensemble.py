@@ -160,9 +160,10 @@ class JacobiEnsemble:
 
     def _cumulative(self, values: FloatArray) -> FloatArray:
         """Return integrals from the lower end of the interval to each node."""
-        by_panel = values.reshape(len(values), len(self._half), self._n_nodes)
-        inside = self._half * (by_panel @ _integration_matrix(self._n_nodes))
-        whole = np.sum(by_panel * self._weights.reshape(by_panel.shape[1:]), axis=2)
+        # One product of two matrices, not a stack of small ones.
+        within = values.reshape(-1, self._n_nodes) @ _integration_matrix(self._n_nodes)
+        inside = self._half * within.reshape(len(values), len(self._half), self._n_nodes)
+        whole = np.sum((values * self._weights).reshape(inside.shape), axis=2)
         before = np.cumsum(whole, axis=1) - whole
         return (inside + before[:, :, None]).reshape(values.shape)
 
@@ -178,8 +179,10 @@ def jacobi_ensemble(
 def _interval(size: int, low_exponent: int, high_exponent: int) -> tuple[float, float]:
     """Return the angles between which all functions of the basis live."""
     low, high = 0.0, np.pi / 2
-    zeros = _zeros_of_jacobi(size + _MARGIN_DEGREES, high_exponent - 0.5, low_exponent - 0.5)
     # On [-1, 1] the weight is (1 - x)^(high - 1/2) (1 + x)^(low - 1/2), with u = (1 + x) / 2.
+    zeros = eigvalsh_tridiagonal(
+        *_jacobi_recurrence(size + _MARGIN_DEGREES, high_exponent - 0.5, low_exponent - 0.5)
+    )
     angles = np.arcsin(np.sqrt((1.0 + zeros) / 2.0))
     if low_exponent > _HARD_EDGE:
         low = max(low, angles[0] - 3 * (angles[1] - angles[0]))
@@ -188,8 +191,8 @@ def _interval(size: int, low_exponent: int, high_exponent: int) -> tuple[float, 
     return low, high
 
 
-def _zeros_of_jacobi(degree: int, a: float, b: float) -> FloatArray:
-    """Return the zeros of the Jacobi polynomial P^(a, b), from its recurrence."""
+def _jacobi_recurrence(degree: int, a: float, b: float) -> tuple[FloatArray, FloatArray]:
+    """Return diagonal and off-diagonal of the Jacobi matrix of the polynomials P^(a, b)."""
     n = np.arange(degree, dtype=np.float64)
     total = 2 * n + a + b
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,8 +202,7 @@ def _zeros_of_jacobi(degree: int, a: float, b: float) -> FloatArray:
     diagonal[0] = (b - a) / (a + b + 2)
     if degree > 1:  # the general form is 0 / 0 at a + b = -1
         square[1] = 4 * (1 + a) * (1 + b) / ((2 + a + b) ** 2 * (3 + a + b))
-    zeros: FloatArray = eigvalsh_tridiagonal(diagonal, np.sqrt(square[1:]))
-    return zeros
+    return diagonal, np.sqrt(square[1:])
 
 
 def _graded(low: float, high: float, at_low: bool, at_high: bool) -> FloatArray:
@@ -245,11 +247,13 @@ def _orthonormal_basis(
     # u = sin(theta)^2 turns the half-integer powers into integer ones: nothing is singular.
     with np.errstate(divide="ignore"):
         log_weight = low_exponent * np.log(np.sin(theta)) + high_exponent * np.log(np.cos(theta))
-    current = np.exp(log_weight - log_weight.max())
-    for degree in range(size):
-        # Twice: one pass of Gram-Schmidt leaves errors of the order of the condition number.
-        for _ in range(2):
-            current = current - (basis[:degree] * weights) @ current @ basis[:degree]
-        basis[degree] = current / np.sqrt(weights @ current**2)
-        current = (u - u.mean()) * basis[degree]
+    first = np.exp(log_weight - log_weight.max())
+    basis[0] = first / np.sqrt(weights @ first**2)
+    diagonal, off = _jacobi_recurrence(size, high_exponent - 0.5, low_exponent - 0.5)
+    x = 2 * u - 1
+    for n in range(size - 1):
+        basis[n + 1] = (x - diagonal[n]) * basis[n]
+        if n:
+            basis[n + 1] -= off[n - 1] * basis[n - 1]
+        basis[n + 1] /= off[n]
     return basis
