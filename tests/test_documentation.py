@@ -1,5 +1,6 @@
 """What the documents say is so: examples run, links lead somewhere, tables are complete."""
 
+import doctest
 import inspect
 import re
 import runpy
@@ -13,7 +14,7 @@ from rmtgb.cli import main
 from rmtgb.datasets import make_multitab_bench, make_task_scenario
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
+DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
 
 NEEDS_COMPILER = pytest.mark.skipif(config.DISABLE_JIT, reason="takes minutes as plain Python")
 
@@ -48,6 +49,12 @@ def test_examples_of_the_readme_run_and_find_the_outlier(tmp_path, monkeypatch):
 def test_examples_of_the_user_guide_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_examples("docs/user_guide.md")["model"].outlier_tasks_.tolist() == [5]
+
+
+def test_examples_of_the_transfer_page_run(capsys):
+    variables = run_examples("docs/theory/transfer.md")
+    assert variables["estimate"].together.verdict == "helps"
+    assert "helps" in capsys.readouterr().out
 
 
 @NEEDS_COMPILER
@@ -127,7 +134,29 @@ def test_reference_has_every_public_method_and_attribute():
         assert [name for name in sorted(names) if f"`{name}" not in text] == []
 
 
-@pytest.mark.parametrize("command", ["demo", "compare", "generate", "warmup"])
+def test_reference_has_every_signature_of_the_calculator():
+    text = read("docs/api.md")
+    for name in rmtgb.transfer.__all__:
+        item = getattr(rmtgb.transfer, name)
+        assert f"`{name}" in text, name
+        if inspect.isfunction(item):
+            parameters = inspect.signature(item).parameters
+            shown = re.search(rf"`{name}`\(([^)]*)\)", text).group(1)
+            shown = [word.split("=")[0] for word in shown.split(", ") if word != "*"]
+            assert shown == list(parameters), name
+
+
+@pytest.mark.parametrize("module", [rmtgb.transfer, rmtgb.datasets], ids=lambda m: m.__name__)
+def test_examples_of_docstrings_run(module):
+    for name in module.__all__:
+        item = getattr(module, name)
+        finder = doctest.DocTestFinder(exclude_empty=True)
+        for example in finder.find(item, name):
+            result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+            assert result.failed == 0, example.name
+
+
+@pytest.mark.parametrize("command", ["demo", "compare", "transfer", "generate", "warmup"])
 def test_reference_has_every_option_of_the_command(capsys, command):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -91,7 +91,8 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
         raise CommandError(f"no feature varies in task {main}")
     kept, parts, lost = [main_label], [], []
     spread = features[names].std()
-    for label in [main_label, *sorted(set(labels) - {main_label}, key=str)]:
+    others = sorted(set(labels.tolist()) - {main_label}, key=str)
+    for label in [main_label, *others]:
         rows = features.loc[labels == label, names] / spread
         usable = len(rows) > len(names) + 2 and len(_independent(rows)) == len(names)
         if label != main_label:
@@ -108,7 +109,7 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
 
 def _find_label(labels: pd.Series, main: str) -> Any:
     """Return the label that is written like the one given."""
-    known = {str(label): label for label in labels.unique()}
+    known = {str(label): label for label in labels.unique().tolist()}
     if main in known:
         return known[main]
     close = difflib.get_close_matches(main, list(known), n=1)

@@ -140,7 +140,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
     >>> X.shape, Y.shape
     ((100, 32), (100, 7))
     >>> truth.target_correlation[1, 3].round(3)  # two tasks of degree 3
-    np.float64(0.599)
+    np.float64(0.715)
     """
     n_tasks = check_integer("n_tasks", n_tasks, minimum=1)
     n_features = check_integer("n_features", n_features, minimum=1)

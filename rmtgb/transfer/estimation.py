@@ -151,6 +151,9 @@ def estimate_problem(
     the diagonal also ``s_k tr(S S_k^-1)``. That is unbiased given the designs, without any normal
     distribution; standard errors are those of normal noise.
 
+    Even for equal tasks the standard error of a benefit is at least about ``sqrt(2 / d)`` times
+    what can be gained: with few features "helps" is rarely possible.
+
     Weights from these estimates are not the optimal ones. Where the shift is of the order of its
     standard error, they remain worse than known ones however many rows there are; and weights and
     fit from the same rows can be worse than the main task alone. `safe_combination` cannot.
@@ -161,9 +164,10 @@ def estimate_problem(
     >>> from rmtgb.transfer import estimate_problem
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((n, 3)) for n in (20, 200)]
-    >>> y = [rows @ [1.0, 2.0, 3.0] + rng.standard_normal(len(rows)) for rows in X]
+    >>> noise = [rng.standard_normal(n) for n in (20, 200)]
+    >>> y = [X[0] @ [1.0, 2.0, 3.0] + noise[0], X[1] @ [3.0, 2.0, 1.0] + noise[1]]
     >>> estimate_problem(X, y).together.verdict
-    'helps'
+    'hurts'
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level!r}.")

@@ -1,0 +1,146 @@
+"""`rmtgb transfer`: what it prints is what the calculator finds in the file."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from rmtgb.cli import main
+from rmtgb.transfer import estimate_problem, optimal_weights, safe_combination
+
+W = np.array([1.0, -2.0, 0.5, 1.0])
+ROWS = {"mine": 25, "alike": 150, "other": 150}
+
+
+def make_frame(seed=0, rows=None):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for label, n in (rows or ROWS).items():
+        X = rng.standard_normal((n, 4))
+        shift = 3.0 if label == "other" else 0.0
+        frame = pd.DataFrame(X, columns=list("abcd"))
+        parts.append(frame.assign(site=label, y=X @ (W + shift) + 5 + rng.standard_normal(n)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def run(path, frame, *more, label="mine"):
+    frame.to_csv(path, index=False)
+    words = ["transfer", str(path), "--task", "site", "--target", "y", "--main", label]
+    return main([*words, *more])
+
+
+def find(tmp_path, capsys, frame, *more, label="mine"):
+    assert run(tmp_path / "d.csv", frame, "--json", *more, label=label) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_figures_are_those_of_the_calculator(tmp_path, capsys):
+    frame = make_frame()
+    found = find(tmp_path, capsys, frame)
+    spread = frame[list("abcd")].std()
+    groups = [frame[frame["site"] == label] for label in ROWS]
+    X = [(rows[list("abcd")] / spread).to_numpy() for rows in groups]
+    y = [rows["y"].to_numpy() for rows in groups]
+    estimate = estimate_problem(X, y)
+    assert [line["task"] for line in found["tasks"]] == ["alike", "other"]
+    assert_allclose(
+        [line["benefit"] for line in found["tasks"]],
+        [line.benefit for line in estimate.each],
+        rtol=1e-9,
+    )
+    assert_allclose(found["all"]["benefit"], estimate.together.benefit, rtol=1e-9)
+    best = optimal_weights(estimate.problem)
+    assert_allclose([line["weight"] for line in found["tasks"]], best.weights[1:], atol=1e-4)
+    safe = safe_combination(X[0], y[0], estimate.auxiliary_coefficients)
+    assert_allclose(found["safe_weight"], safe.weight, rtol=1e-9)
+    assert found["rows"] == 25
+    assert found["features"] == list("abcd")
+
+
+def test_verdicts_are_right_where_they_are_clear(tmp_path, capsys):
+    rows = {"mine": 12, "alike": 2000, "other": 2000}
+    found = find(tmp_path, capsys, make_frame(seed=3, rows=rows))
+    verdicts = {line["task"]: line["verdict"] for line in found["tasks"]}
+    assert verdicts["other"] == "hurts"
+    assert verdicts["alike"] != "hurts"
+    assert found["all"]["verdict"] == "hurts"
+    weights = {line["task"]: line["weight"] for line in found["tasks"]}
+    assert weights["alike"] > 5 * weights["other"]
+
+
+def test_text_for_a_reader(tmp_path, capsys):
+    assert run(tmp_path / "d.csv", make_frame()) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Linear model of task mine: 25 rows, 4 features; 2 other tasks.")
+    assert "task   rows  benefit  s.e." in text
+    assert "All 2 pooled: hurts" in text
+    assert "Safe whatever is true: " in text
+
+
+def test_many_tasks_are_counted_not_listed(tmp_path, capsys):
+    rows = {"mine": 30} | {f"s{k:02d}": 20 for k in range(15)}
+    assert run(tmp_path / "d.csv", make_frame(rows=rows)) == 0
+    text = capsys.readouterr().out
+    assert sum(line.startswith("s") for line in text.splitlines()) == 12
+    assert "(3 more tasks: " in text
+
+
+def test_features_that_do_not_vary_or_repeat_are_left_out_by_name(tmp_path, capsys):
+    frame = make_frame().assign(
+        constant=lambda f: (f["site"] == "other").astype(float), twice=lambda f: 2 * f["a"] + 1
+    )
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["features"] == list("abcd")
+    assert "left out, as constant or collinear in the main task: constant, twice" in captured.err
+
+
+def test_text_columns_count_as_indicators(tmp_path, capsys):
+    frame = make_frame().assign(kind=lambda f: np.where(np.arange(len(f)) % 3 == 0, "u", "v"))
+    assert find(tmp_path, capsys, frame)["features"] == [*"abcd", "kind_v"]
+
+
+def test_small_tasks_and_missing_values_are_left_out_with_a_note(tmp_path, capsys):
+    frame = make_frame(rows=ROWS | {"tiny": 3})
+    frame.loc[[0, 40], "a"] = np.nan
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["rows"] == 24
+    assert [line["rows"] for line in found["tasks"]] == [149, 150]
+    assert "2 rows with a missing value left out" in captured.err
+    assert "1 task with too few rows or collinear features left out: tiny" in captured.err
+
+
+def test_infinite_error_of_the_main_task_is_null(tmp_path, capsys):
+    found = find(tmp_path, capsys, make_frame(rows=ROWS | {"mine": 6}))
+    assert found["main_only_error"] is None
+    assert found["tasks"][0]["benefit"] is None
+    assert found["tasks"][0]["verdict"] == "helps"
+    assert run(tmp_path / "d.csv", make_frame(rows=ROWS | {"mine": 6})) == 0
+    assert "inf" in capsys.readouterr().out
+
+
+def test_labels_are_found_as_they_are_written(tmp_path, capsys):
+    frame = make_frame().replace({"site": {"mine": 7, "alike": 8, "other": 10}})
+    assert find(tmp_path, capsys, frame, label="7")["main"] == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "label", "message"),
+    [
+        (lambda f: f, "mime", "no row is of task 'mime'; did you mean 'mine'?"),
+        (lambda f: f, "zzz", "no row is of task 'zzz'; there are mine, alike, other"),
+        (lambda f: f[f["site"] == "mine"], "mine", "no other task has rows enough"),
+        (lambda f: f.groupby("site").head(5), "mine", "no other task has rows enough"),
+        (lambda f: f.assign(a=1.0, b=1.0, c=1.0, d=1.0), "mine", "no feature varies in task mine"),
+        (lambda f: f[(f["site"] != "mine") | (f.index < 4)], "mine", "task 0 has 4 rows"),
+    ],
+)
+def test_what_cannot_work_is_one_line(tmp_path, capsys, change, label, message):
+    assert run(tmp_path / "d.csv", change(make_frame()), label=label) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert message in lines[-1]
+    assert lines[-1].startswith("rmtgb: error: ")
