@@ -107,7 +107,9 @@ class TransferDisplay:
         errors = np.array([_knob_error(problem, weight) for weight in weights])
         best = _best_weight(problem, weights, errors)
         factors = np.linspace(*_FACTORS, n_points)
-        counts = np.geomspace(*_COUNTS, n_points)
+        n_others = problem.n_samples[1:]
+        least = np.count_nonzero(n_others) / n_others.sum()  # a row of each
+        counts = np.geomspace(max(_COUNTS[0], least), _COUNTS[1], n_points)
         return cls(
             problem,
             weights,
@@ -118,7 +120,7 @@ class TransferDisplay:
             _knob_error(problem, best),
             _break_even_weight(problem, weights, errors, own),
             factors,
-            counts * problem.n_samples[1:].sum(),
+            counts * n_others.sum(),
             np.array([[_scaled_benefit(problem, f, c) for f in factors] for c in counts]) / own,
         )
 
