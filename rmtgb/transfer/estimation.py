@@ -68,6 +68,8 @@ class EstimatedProblem(Result):
         Benefit of pooling each auxiliary task alone with the main task.
     together : EstimatedBenefit
         Benefit of pooling all of them with the main task.
+    status : {"approximation"}
+        Estimates.
     """
 
     problem: LinearTransferProblem
@@ -78,6 +80,7 @@ class EstimatedProblem(Result):
     squared_shift_standard_error: FloatArray
     each: tuple[EstimatedBenefit, ...]
     together: EstimatedBenefit
+    status: str = "approximation"
 
     def __repr__(self) -> str:
         return f"EstimatedProblem\n{self.to_frame().to_string()}"

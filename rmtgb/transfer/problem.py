@@ -127,6 +127,24 @@ class LinearTransferProblem:
             f"shifts={shifts})"
         )
 
+    def to_frame(self) -> Any:
+        """Return a table with a line per task.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns rows, noise_variance and shift, the norm of ``w_k - w_0`` in the metric of the
+            covariance; indexed by the numbers of the tasks.
+        """
+        import pandas as pd
+
+        columns = {
+            "rows": self.n_samples,
+            "noise_variance": self.noise_variance,
+            "shift": np.sqrt(np.diag(self.gram)),
+        }
+        return pd.DataFrame(columns, index=pd.RangeIndex(self.n_tasks, name="task"))
+
     @property
     def n_tasks(self) -> int:
         """Number of tasks K + 1, the main one included."""

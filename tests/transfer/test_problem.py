@@ -263,3 +263,12 @@ def test_subset_of_a_gram_matrix():
 def test_subset_starts_with_the_main_task(tasks):
     with pytest.raises(ValueError, match="first of the tasks must be the main task 0"):
         problem().subset(tasks)
+
+
+def test_table_has_a_line_per_task():
+    problem = LinearTransferProblem([8, 12], [1.0, 2.0], coefficients=[[0, 0], [3, 4]])
+    frame = problem.to_frame()
+    assert frame.index.tolist() == [0, 1]
+    assert frame["rows"].tolist() == [8, 12]
+    assert frame["noise_variance"].tolist() == [1.0, 2.0]
+    assert frame["shift"].tolist() == [0.0, 5.0]
