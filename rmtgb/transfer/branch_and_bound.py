@@ -65,16 +65,19 @@ def minimise(
     edges = list(pairwise(points))
     heap = [(lower_bound(low, high), low, high) for low, high in edges]
     heapq.heapify(heap)
+    aside = value  # least bound of intervals too narrow to be halved
     for _ in range(max_nodes):
-        bound, low, high = heap[0]
-        if bound >= value * (1 - tolerance):
+        if not heap or heap[0][0] >= value * (1 - tolerance):
             break
+        bound, low, high = heapq.heappop(heap)
         if high - low < _SMALLEST_INTERVAL:
-            break
+            aside = min(aside, bound)
+            continue
         middle = (low + high) / 2
         at_middle = function(middle)
         if at_middle < value:
             position, value = middle, at_middle
-        heapq.heapreplace(heap, (max(bound, lower_bound(low, middle)), low, middle))
+        heapq.heappush(heap, (max(bound, lower_bound(low, middle)), low, middle))
         heapq.heappush(heap, (max(bound, lower_bound(middle, high)), middle, high))
-    return CertifiedMinimum(position, value, min(heap[0][0], value))
+    least = heap[0][0] if heap else value
+    return CertifiedMinimum(position, value, min(least, aside, value))

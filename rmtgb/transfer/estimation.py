@@ -15,6 +15,8 @@ from rmtgb.transfer.pooling import dispersion_factor
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, as_floats, check_covariance
 from rmtgb.transfer.results import Result, SafeCombination
 
+# Part of a feature's size below which its variation is taken for rounding.
+_ROUNDING = 1e-12
 HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell at this sample size"
 
 
@@ -247,6 +249,7 @@ def fit_one(
     X: FloatArray, y: FloatArray, fit_intercept: bool, name: str
 ) -> tuple[int, FloatArray, float, FloatArray, FloatArray]:
     """Fit least squares; return rows, coefficients, noise variance, X' X and X' y."""
+    size = np.abs(X).max(axis=0, initial=0.0)
     if fit_intercept and len(X):
         X, y = X - X.mean(axis=0), y - y.mean()
     n, d = len(X) - fit_intercept, X.shape[1]
@@ -256,7 +259,9 @@ def fit_one(
             f"{d + 1 + fit_intercept}."
         )
     S = X.T @ X
-    if is_singular(S):
+    # What rounding leaves of a constant is no variation.
+    is_constant = np.diag(S) <= n * (_ROUNDING * size) ** 2
+    if is_constant.any() or is_singular(S):
         raise ValueError(f"The features of {name} are collinear or constant: leave some out.")
     coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
     residuals = y - X @ coefficients

@@ -238,10 +238,11 @@ class _Spectrum:
         scaled = self.tau[:, None] * self.right
         largest, total = np.linalg.norm(scaled, 2), np.linalg.norm(scaled)
         room = self.gap - largest * np.sqrt(self.q) - total
-        if room <= 0 or largest == 0:
-            return np.inf if room <= 0 else self.first_order
-        x = room / largest * _THRESHOLDS
-        c = self.gap / (room - x * largest)  # 1 / (1 - y)
+        if room <= 0:
+            return np.inf
+        spent = room * _THRESHOLDS if largest > 0 else np.zeros(1)
+        x = spent / largest if largest > 0 else np.full(1, np.inf)  # no noise: no bad event
+        c = self.gap / (room - spent)  # 1 / (1 - y)
         t1, t2, t3, t4 = self._terms(c, float(total))
         inside = np.sqrt((t1 + t4) ** 2 + (t2 + t3) ** 2)
         bounds = np.sqrt(self.first_order) + inside + self._outside(x)

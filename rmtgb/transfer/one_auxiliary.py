@@ -18,6 +18,8 @@ from rmtgb.transfer.results import OptimalWeights
 
 _FIXED_TOLERANCE, _FIXED_NODES = 1e-6, 50_000
 _RANDOM_TOLERANCE, _RANDOM_NODES = 1e-3, 2_000
+# Share of a task in a direction from which on it counts as all or nothing.
+_ONE_TASK = 1e-12
 
 
 def weights_at(u: float) -> FloatArray:
@@ -75,15 +77,17 @@ class RandomDesignError:
         return self._variance(min(max(_even_position(self.noise), low), high)) + bias2
 
     def _variance(self, u: float) -> float:
-        if u in (0.0, 1.0):
+        """Return the variance, at the ends its limit even if a task alone has an infinite one."""
+        if u in (0.0, 1.0) and np.isfinite(self.alone[int(u)]):
             return float(self.alone[int(u)])
         factors = self._factors(u)
         return float(factors.main_noise * self.noise[0] + factors.auxiliary_noise * self.noise[1])
 
     def _factors(self, u: float) -> KnobCoefficients:
         if u not in self._memory:
+            weight = u / (1 - u) if u < 1 else np.inf  # as large as makes a difference
             self._memory[u] = knob_coefficients(
-                self.n_main, self.n_auxiliary, self.n_features, u / (1 - u)
+                self.n_main, self.n_auxiliary, self.n_features, weight
             )
         return self._memory[u]
 
@@ -112,7 +116,8 @@ class FixedDesignError:
         root = np.linalg.inv(np.linalg.cholesky(S0 + S1))
         mu, rotation = np.linalg.eigh(root @ S1 @ root.T)
         V = root.T @ rotation
-        self.mu = np.clip(mu, 0.0, 1.0)
+        # Directions of one task only are told exactly, as their limits at the ends differ.
+        self.mu = np.where(mu < _ONE_TASK, 0.0, np.where(mu > 1 - _ONE_TASK, 1.0, mu))
         self.shift = np.linalg.solve(V, design.shifts[1])
         self.metric = V.T @ design.metric @ V
         self.noise = design.noise_variance
@@ -125,6 +130,8 @@ class FixedDesignError:
 
     def error(self, u: float) -> float:
         """Return squared bias and variance together."""
+        if (u == 0 and self.mu.max() == 1) or (u == 1 and self.mu.min() == 0):
+            return np.inf  # a direction that no task with a weight determines
         bias = self._pull(u) * self.shift
         return float(bias @ self.metric @ bias) + self._variance(u)
 
@@ -136,20 +143,18 @@ class FixedDesignError:
         bias = max(0.0, np.sqrt(max(at_low @ self.metric @ at_low, 0.0)) - reach)
         return self._variance(min(max(_even_position(self.noise), low), high)) + bias**2
 
-    def _moments(self, u: float) -> FloatArray:
-        return (1 - u) * (1 - self.mu) + u * self.mu
-
     def _pull(self, u: float) -> FloatArray:
         """Return how far each direction is pulled to the auxiliary task, 0 to 1."""
-        m = self._moments(u)
-        return np.divide(u * self.mu, m, out=np.zeros_like(m), where=m > 0)
+        m = (1 - u) * (1 - self.mu) + u * self.mu
+        return np.divide(u * self.mu, m, out=(self.mu == 1).astype(np.float64), where=m > 0)
 
     def _variance(self, u: float) -> float:
-        m, diagonal = self._moments(u), np.diag(self.metric)
-        if (m <= 0).any():
-            return np.inf
-        noise = (1 - u) ** 2 * (1 - self.mu) * self.noise[0] + u**2 * self.mu * self.noise[1]
-        return float(np.sum(diagonal * noise / m**2))
+        """Return the variance, at the ends its limit."""
+        pull = self._pull(u)
+        # Where both tasks tell a direction, noise is mixed as they are; otherwise it is one's.
+        own = np.divide((1 - pull) ** 2, 1 - self.mu, out=np.zeros_like(pull), where=self.mu < 1)
+        other = np.divide(pull**2, self.mu, out=np.zeros_like(pull), where=self.mu > 0)
+        return float(np.diag(self.metric) @ (own * self.noise[0] + other * self.noise[1]))
 
 
 def _even_position(noise: FloatArray) -> float:
