@@ -144,3 +144,11 @@ def test_what_cannot_work_is_one_line(tmp_path, capsys, change, label, message):
     lines = capsys.readouterr().err.splitlines()
     assert message in lines[-1]
     assert lines[-1].startswith("rmtgb: error: ")
+
+
+def test_features_that_cost_tasks_are_named(tmp_path, capsys):
+    frame = make_frame().assign(e=lambda f: np.where(f["site"] == "other", 0.0, f["a"] ** 2))
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    assert [line["task"] for line in json.loads(captured.out)["tasks"]] == ["alike"]
+    assert "do not vary in other tasks, or repeat others: e (1 task)" in captured.err

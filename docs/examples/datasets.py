@@ -1,4 +1,7 @@
-"""Data with a known truth, cell by cell: run it whole, or in an editor that knows ``# %%``."""
+"""Data with a known truth, cell by cell: run it whole, or in an editor that knows ``# %%``.
+
+Needs matplotlib: ``pip install "rmtgb[plot]"``.
+"""
 
 # %% MultiTab-Bench: one feature matrix, seven targets
 # Everything that can be turned is a parameter; everything that is true comes back.

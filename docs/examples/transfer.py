@@ -1,4 +1,7 @@
-"""Do other tasks help mine? Cell by cell: run it whole, or in an editor that knows ``# %%``."""
+"""Do other tasks help mine? Cell by cell: run it whole, or in an editor that knows ``# %%``.
+
+Needs matplotlib: ``pip install "rmtgb[plot]"``.
+"""
 
 # %% Before any data: 10 rows of my task, 12 of another, 3 features
 # Errors are squared, in the unit of the target; a shift of length 1 is as large as the noise.

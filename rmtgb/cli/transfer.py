@@ -5,6 +5,7 @@ import difflib
 import json
 import math
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ from rmtgb.transfer import (
 
 #: Auxiliary tasks that are printed.
 SHOWN_TASKS = 12
+#: Features that are named as the reason why tasks are left out.
+SHOWN_FEATURES = 5
 #: Part of a feature's spread that the features before it leave over, if it counts as its own.
 COLLINEAR = 1e-8
 
@@ -89,22 +92,39 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
         _note(f"left out, as constant or collinear in the main task: {listed(lost)}")
     if not names:
         raise CommandError(f"no feature varies in task {main}")
-    kept, parts, lost = [main_label], [], []
+    labels_of_others = sorted(set(labels.tolist()) - {main_label}, key=str)
     spread = features[names].std()
-    others = sorted(set(labels.tolist()) - {main_label}, key=str)
-    for label in [main_label, *others]:
-        rows = features.loc[labels == label, names] / spread
-        usable = len(rows) > len(names) + 2 and len(_independent(rows)) == len(names)
-        if label != main_label:
-            (kept if usable else lost).append(label)
-        if usable or label == main_label:
-            parts.append((rows.to_numpy(), y[labels == label].to_numpy()))
+    groups = {
+        label: features.loc[labels == label, names] / spread
+        for label in [main_label, *labels_of_others]
+    }
+    lost = _without_fit(groups, main_label)
+    kept = [label for label in groups if label not in lost]
+    if len(kept) < 2:
+        raise CommandError("no other task has rows enough for a linear model of its own")
+    targets = [y[labels == label].to_numpy() for label in kept]
+    return LinearTasks(kept, names, [groups[label].to_numpy() for label in kept], targets)
+
+
+def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> list[Any]:
+    """Return the other tasks that allow no fit of their own, with a note on the reasons."""
+    lost, blamed = [], Counter[str]()
+    for label, rows in groups.items():
+        dependent = set(rows.columns) - set(_independent(rows))
+        if label == main_label or (len(rows) > rows.shape[1] + 2 and not dependent):
+            continue
+        lost.append(label)
+        if len(rows) > rows.shape[1] + 2:
+            blamed.update(dependent)
     if lost:
         text = f"{counted(len(lost), 'task')} with too few rows or collinear features left out"
         _note(f"{text}: {listed(lost)}")
-    if len(kept) < 2:
-        raise CommandError("no other task has rows enough for a linear model of its own")
-    return LinearTasks(kept, names, [rows for rows, _ in parts], [target for _, target in parts])
+    if blamed:
+        names = [
+            f"{name} ({counted(n, 'task')})" for name, n in blamed.most_common(SHOWN_FEATURES)
+        ]
+        _note(f"features that do not vary in other tasks, or repeat others: {', '.join(names)}")
+    return lost
 
 
 def _find_label(labels: pd.Series, main: str) -> Any:

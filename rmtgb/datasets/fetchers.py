@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,214 +75,153 @@ def fetch_tasks(
     return _present(table, task_feature, return_X_y, as_frame)
 
 
-@with_common_sections
-def fetch_school(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+def _make_fetcher(name: str, files: Sequence[str], task: str, text: str) -> Callable[..., Any]:
+    """Return the fetcher of a data set that needs nothing but its files.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set; ``read_<name>`` reads its files.
+    files : sequence of str
+        Names of its files.
+    task : str
+        Column of the tasks.
+    text : str
+        Docstring: what it holds, then its licence and source.
+    """
+
+    def fetch(
+        *,
+        data_home: Folder = None,
+        download_if_missing: bool = True,
+        return_X_y: bool = False,
+        as_frame: bool = True,
+    ) -> Any:
+        from rmtgb.datasets import _readers
+
+        paths = _obtain_all(files, data_home, download_if_missing)
+        table = getattr(_readers, f"read_{name}")(*paths)
+        return _present(table, task, return_X_y, as_frame)
+
+    fetch.__name__ = fetch.__qualname__ = f"fetch_{name}"
+    fetch.__doc__ = text.replace(
+        "Licence:",
+        "Parameters\n    ----------\n    %(common)s\n\n    Notes\n    -----\n    Licence:",
+    )
+    return with_common_sections(fetch)
+
+
+fetch_school = _make_fetcher(
+    "school",
+    ["school"],
+    "school",
     """Load exam scores of pupils of 139 London schools: regression, 15,362 rows.
 
     27 features of pupils and schools, two of them percentages, the others 0 or 1. The task is
     the school, the target the score.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: none is stated.
     Inner London Education Authority, exams of 1985 to 1987;
     H. Goldstein, "Multilevel modelling of survey data", The Statistician 40, 1991; in the form
     of A. Argyriou, T. Evgeniou and M. Pontil, "Convex multi-task feature learning", Machine
     Learning 73, 2008.
-    """
-    from rmtgb.datasets._readers import read_school
+    """,
+)
 
-    paths = _obtain_all(["school"], data_home, download_if_missing)
-    return _present(read_school(*paths), "school", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_computer(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_computer = _make_fetcher(
+    "computer",
+    ["computer_data", "computer_target"],
+    "person",
     """Load ratings of 20 computers by 190 persons: regression, 3800 rows.
 
     13 features of the computer, each -1 or 1. The task is the person, the target how likely a
     purchase is, from 0 to 10.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: none is stated.
     P. Lenk, W. DeSarbo, P. Green and M. Young, "Hierarchical
     Bayes Conjoint Analysis", Marketing Science 15, 1996.
-    """
-    from rmtgb.datasets._readers import read_computer
+    """,
+)
 
-    paths = _obtain_all(["computer_data", "computer_target"], data_home, download_if_missing)
-    return _present(read_computer(*paths), "person", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_parkinson(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_parkinson = _make_fetcher(
+    "parkinson",
+    ["parkinson"],
+    "subject",
     """Load voice measurements of 42 patients over half a year: regression, 5875 rows.
 
     19 features: age, sex, time and 16 measures of the voice. The task is the patient, the target
     the total UPDRS, a score of the symptoms.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: CC BY 4.0.
     A. Tsanas, M. Little, P. McSharry and L. Ramig, "Accurate telemonitoring of
     Parkinson's disease progression by noninvasive speech tests", IEEE Transactions on Biomedical
     Engineering 57, 2010; doi 10.24432/C5ZS3N.
-    """
-    from rmtgb.datasets._readers import read_parkinson
+    """,
+)
 
-    paths = _obtain_all(["parkinson"], data_home, download_if_missing)
-    return _present(read_parkinson(*paths), "subject", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_landmine(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_landmine = _make_fetcher(
+    "landmine",
+    ["landmine"],
+    "field",
     """Load radar features of objects in 29 fields: binary classification, 14,820 rows.
 
     9 features. The task is the field, the target whether the object is a mine (6 % are).
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: none is stated.
     Y. Xue, X. Liao, L. Carin and B. Krishnapuram, "Multi-task
     learning for classification with Dirichlet process priors", JMLR 8, 2007.
-    """
-    from rmtgb.datasets._readers import read_landmine
+    """,
+)
 
-    paths = _obtain_all(["landmine"], data_home, download_if_missing)
-    return _present(read_landmine(*paths), "field", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_avila(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_avila = _make_fetcher(
+    "avila",
+    ["avila"],
+    "row_number",
     """Load pages of the Avila Bible: classification into 12 copyists, 20,867 rows.
 
     9 features of the layout. The task is the (standardised) number of rows of the page, as in
     [1]_, the target the letter of the copyist.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: CC BY 4.0.
     C. De Stefano, M. Maniaci, F. Fontanella and A. Scotto di Freca, "Reliable
     writer identification in medieval manuscripts through page layout features", Engineering
     Applications of Artificial Intelligence 72, 2018.
 
     .. [1] "Robust Multi-Task Gradient Boosting", arXiv:2507.11411.
-    """
-    from rmtgb.datasets._readers import read_avila
+    """,
+)
 
-    paths = _obtain_all(["avila"], data_home, download_if_missing)
-    return _present(read_avila(*paths), "row_number", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_bank(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_bank = _make_fetcher(
+    "bank",
+    ["bank"],
+    "job",
     """Load calls of a bank to its customers: binary classification, 45,211 rows.
 
     15 features, 8 of them categories. The task is the kind of job, as in [1]_, the target whether
     a deposit was subscribed.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: CC BY 4.0.
     S. Moro, P. Cortez and P. Rita, "A data-driven approach to predict the success
     of bank telemarketing", Decision Support Systems 62, 2014; doi 10.24432/C5K306.
 
     .. [1] "Robust Multi-Task Gradient Boosting", arXiv:2507.11411.
-    """
-    from rmtgb.datasets._readers import read_bank
+    """,
+)
 
-    paths = _obtain_all(["bank"], data_home, download_if_missing)
-    return _present(read_bank(*paths), "job", return_X_y, as_frame)
-
-
-@with_common_sections
-def fetch_abalone(
-    *,
-    data_home: Folder = None,
-    download_if_missing: bool = True,
-    return_X_y: bool = False,
-    as_frame: bool = True,
-) -> Any:
+fetch_abalone = _make_fetcher(
+    "abalone",
+    ["abalone"],
+    "sex",
     """Load measurements of abalones: regression, 4177 rows.
 
     7 features. The task is the sex (F, M, or I for infants), the target the number of rings,
     which tells the age.
 
-    Parameters
-    ----------
-    %(common)s
-
-    Notes
-    -----
     Licence: CC BY 4.0.
     W. Nash, T. Sellers, S. Talbot, A. Cawthorn and W. Ford, "Abalone", 1994; doi
     10.24432/C55C7W.
-    """
-    from rmtgb.datasets._readers import read_abalone
-
-    paths = _obtain_all(["abalone"], data_home, download_if_missing)
-    return _present(read_abalone(*paths), "sex", return_X_y, as_frame)
+    """,
+)
 
 
 @with_common_sections
@@ -363,7 +303,7 @@ def fetch_sarcos(
     return _present(TaskTable(X, y), "torque", return_X_y, as_frame)
 
 
-def _obtain_all(names: list[str], data_home: Folder, download_if_missing: bool) -> list[Path]:
+def _obtain_all(names: Sequence[str], data_home: Folder, download_if_missing: bool) -> list[Path]:
     return [obtain(FILES[name], data_home, download_if_missing) for name in names]
 
 
