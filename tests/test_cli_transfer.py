@@ -110,22 +110,28 @@ def test_small_tasks_and_missing_values_are_left_out_with_a_note(tmp_path, capsy
     found = json.loads(captured.out)
     assert found["rows"] == 24
     assert [line["rows"] for line in found["tasks"]] == [149, 150]
-    assert "2 rows with a missing value left out" in captured.err
+    assert "2 rows with a missing or infinite value left out" in captured.err
     assert "1 task with too few rows or collinear features left out: tiny" in captured.err
 
 
-def test_infinite_error_of_the_main_task_is_null(tmp_path, capsys):
+def test_a_main_task_with_few_rows_is_no_proof(tmp_path, capsys):
     found = find(tmp_path, capsys, make_frame(rows=ROWS | {"mine": 6}))
-    assert found["main_only_error"] is None
-    assert found["tasks"][0]["benefit"] is None
-    assert found["tasks"][0]["verdict"] == "helps"
-    assert run(tmp_path / "d.csv", make_frame(rows=ROWS | {"mine": 6})) == 0
-    assert "inf" in capsys.readouterr().out
+    assert np.isfinite(found["main_only_error"])
+    assert "helps" not in [line["verdict"] for line in found["tasks"]]
+
+
+def test_a_target_without_noise_is_said_to_be(tmp_path, capsys):
+    frame = make_frame()
+    frame.loc[frame["site"] == "mine", "y"] = 5.0
+    assert run(tmp_path / "d.csv", frame) == 0
+    assert "Expected excess error of a fit to its rows alone: 0 " in capsys.readouterr().out
 
 
 def test_labels_are_found_as_they_are_written(tmp_path, capsys):
     frame = make_frame().replace({"site": {"mine": 7, "alike": 8, "other": 10}})
     assert find(tmp_path, capsys, frame, label="7")["main"] == 7
+    frame.loc[0, "site"] = np.nan  # turns whole numbers into floats
+    assert find(tmp_path, capsys, frame, label="8")["main"] == 8
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> None:
             raise CommandError(f"{path} exists; give --force to write over it")
     try:
         frame, truth = _generate(options.kind, _given(options), options.random_state)
+    except MemoryError as error:
+        raise CommandError("there is not enough memory for so many rows") from error
     except (ValueError, RuntimeError) as error:  # the generator's word on the parameters
         raise CommandError(first_line(error)) from error
     write_frame(frame, options.data)

@@ -22,7 +22,6 @@ from rmtgb.transfer import (
     SafeCombination,
     estimate_problem,
     optimal_weights,
-    pooled_error,
     safe_combination,
 )
 
@@ -50,7 +49,6 @@ class Findings:
 
     tasks: LinearTasks
     estimate: EstimatedProblem
-    main_only_error: float
     best: OptimalWeights
     safe: SafeCombination
 
@@ -70,10 +68,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _find(tasks: LinearTasks) -> Findings:
     estimate = estimate_problem(tasks.X, tasks.y)
-    main_only = pooled_error(estimate.problem).main_only_error
     best = optimal_weights(estimate.problem)
     safe = safe_combination(tasks.X[0], tasks.y[0], estimate.auxiliary_coefficients)
-    return Findings(tasks, estimate, main_only, best, safe)
+    return Findings(tasks, estimate, best, safe)
 
 
 def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
@@ -81,11 +78,13 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     labels = X[task]
     main_label = _find_label(labels, main)
     features = pd.get_dummies(X.drop(columns=task), drop_first=True, dtype=float).astype(float)
-    whole = features.notna().all(axis=1) & np.isfinite(y)
+    whole = np.isfinite(features).all(axis=1) & np.isfinite(y)
     if not whole.all():
-        _note(f"{counted(int((~whole).sum()), 'row')} with a missing value left out")
+        _note(f"{counted(int((~whole).sum()), 'row')} with a missing or infinite value left out")
     features, labels, y = features[whole], labels[whole], y[whole]
     is_main = labels == main_label
+    if not is_main.any():
+        raise CommandError(f"task {main} has no row without a missing or infinite value")
     names = _independent(features[is_main])
     if len(names) < features.shape[1]:
         lost = [name for name in features if name not in names]
@@ -129,12 +128,18 @@ def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> list[Any]:
 
 def _find_label(labels: pd.Series, main: str) -> Any:
     """Return the label that is written like the one given."""
-    known = {str(label): label for label in labels.unique().tolist()}
+    values = labels.unique().tolist()
+    known = {str(int(label)): label for label in values if _is_whole(label)}  # 7.0 is found as 7
+    known |= {str(label): label for label in values}
     if main in known:
         return known[main]
     close = difflib.get_close_matches(main, list(known), n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {listed(list(known))}"
     raise CommandError(f"no row is of task {main!r}; {hint}")
+
+
+def _is_whole(label: Any) -> bool:
+    return isinstance(label, float) and label.is_integer()
 
 
 def _independent(rows: pd.DataFrame) -> list[str]:
@@ -156,27 +161,26 @@ def _note(text: str) -> None:
 
 
 def _print_findings(findings: Findings) -> None:
-    tasks, estimate, own = findings.tasks, findings.estimate, findings.main_only_error
+    tasks, estimate, best = findings.tasks, findings.estimate, findings.best
     n_others = len(tasks.labels) - 1
     print(
         f"Linear model of task {tasks.labels[0]}: {counted(len(tasks.y[0]), 'row')}, "
         f"{counted(len(tasks.features), 'feature')}; {counted(n_others, 'other task')}."
     )
-    print(
-        f"Expected excess error of a fit to its rows alone: {own:.4g} (squared; noise left out)."
-    )
+    own_error = f"{estimate.main_only_error:.4g} (squared; noise left out)"
+    print(f"Expected excess error of a fit to its rows alone: {own_error}.")
     print("\nPooled with one other task, the error falls by the benefit:")
     _print_tasks(findings)
     together = estimate.together
-    print(
-        f"\nAll {n_others} pooled: {together.verdict} "
-        f"(benefit {together.benefit:.3g}, standard error {together.standard_error:.2g})."
-    )
-    share = f"{findings.best.error / own:.0%} of that alone" if math.isfinite(own) else "finite"
-    print(
-        f"Best weights, if the estimates were true: error {findings.best.error:.4g}, {share} "
-        f"({findings.best.status})."
-    )
+    if n_others > 1:
+        print(
+            f"\nAll {n_others} pooled: {together.verdict} "
+            f"(benefit {together.benefit:.3g}, standard error {together.standard_error:.2g})."
+        )
+    # Of random rows alike, as known for any weights; infinite for a main task with few rows.
+    own = best.main_only_error
+    share = f"{1 - best.error / own:.0%} less than alone" if 0 < own < math.inf else "an estimate"
+    print(f"Best weights, if the estimates were true: error {best.error:.4g}, {share}.")
     print(
         f"Safe whatever is true: {findings.safe.weight:.0%} of the way from the main fit to the "
         f"fit of the others{'' if not findings.safe.note else '. ' + findings.safe.note}"
@@ -236,7 +240,7 @@ def _as_json(findings: Findings) -> dict[str, Any]:
         "main": tasks.labels[0],
         "rows": len(tasks.y[0]),
         "features": tasks.features,
-        "main_only_error": _finite(findings.main_only_error),
+        "main_only_error": _finite(estimate.main_only_error),
         "tasks": each,
         "all": {
             "benefit": _finite(together.benefit),

@@ -89,7 +89,7 @@ def to_long(
 def to_wide(
     X: Any,
     y: Any,
-    rows: npt.ArrayLike,
+    rows: Any,
     *,
     task_feature: str | int | None = None,
     tasks: Sequence[Any] | None = None,
@@ -138,7 +138,10 @@ def to_wide(
     """
     import pandas as pd  # here: it takes longer to import than everything above
 
-    X, y, rows = _as_table("X", X), _as_vector(y), np.asarray(rows)
+    X, y = _as_table("X", X), _as_vector(y)
+    rows = pd.Index(rows, tupleize_cols=False)
+    if rows.hasnans:
+        raise ValueError("rows must not be missing: they tell which labels are of one sample.")
     if not len(X) == len(y) == len(rows):
         raise ValueError(
             f"X, y and rows must have the same length, got {len(X)}, {len(y)} and {len(rows)}."
@@ -223,12 +226,20 @@ def _long_array(X: Array, rows: Array, tasks: Array) -> Array:
             f"got {tasks[:1].tolist()}. Give X as a frame."
         )
     n_features = X.shape[1]
-    long = np.empty((len(rows), n_features + 1), X.dtype)
+    # The type of X, unless it cannot hold the labels.
+    long = np.empty((len(rows), n_features + 1), _common_type(X.dtype, tasks))
     for start in range(0, len(rows), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
         long[part, :n_features] = X[rows[part]]
     long[:, n_features] = tasks
     return long
+
+
+def _common_type(dtype: np.dtype[Any], tasks: Array) -> np.dtype[Any]:
+    """Return a type that holds features of a type and these labels without loss."""
+    if dtype.kind == "b" or not np.array_equal(tasks.astype(dtype), tasks):
+        return np.result_type(dtype, tasks)
+    return dtype
 
 
 def _split_task_column(X: Any, task_feature: str | int | None) -> tuple[Any, Array]:
@@ -253,6 +264,8 @@ def _encode_tasks(labels: Array, tasks: Sequence[Any] | None) -> tuple[Array, Ar
     """Return the column of each label and the task of each column."""
     import pandas as pd
 
+    if pd.isna(labels).any():
+        raise ValueError("The task must not be missing in any row of X.")
     if tasks is None:
         return pd.factorize(labels, sort=True)
     known = pd.Index(tasks)

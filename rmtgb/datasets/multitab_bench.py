@@ -28,6 +28,8 @@ _TASK_TYPES = ("regression", "binary", "multiclass")
 _LAYOUTS = ("wide", "long")
 #: The paper's degrees of seven tasks, repeated for more of them.
 _PAPER_DEGREES = (1, 3, 2, 3, 4, 2, 3)
+# The variance of a target grows like the factorial of twice its degree.
+_MAX_DEGREE = 20
 
 # Rows made at once: the float64 buffers of a block stay in the level-2 cache. No number
 # depends on it, as every stream is read row by row.
@@ -73,7 +75,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
         matrix, which must be positive semidefinite with ones on the diagonal. How far the
         targets correlate depends on the degrees as well: see `MultiTabTruth`.
     degrees : int or sequence of int of length n_tasks, optional
-        Degrees of the polynomials, 1 or more. By default those of the paper,
+        Degrees of the polynomials, 1 to 20. By default those of the paper,
         (1, 3, 2, 3, 4, 2, 3), repeated as needed.
     noise : float or sequence of float of length n_tasks, default=0.01
         Standard deviation of the noise, in the unit of the target.
@@ -124,7 +126,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
     Notes
     -----
     Nothing but `n_features`, the number of rows and `random_state` changes the relevant
-    features.
+    features, and nothing but these and `n_tasks` the noise.
 
     References
     ----------
@@ -165,6 +167,13 @@ def _check_count(name: str, value: Any) -> int:
     return check_integer(name, value, minimum=1)
 
 
+def _check_degree(name: str, value: Any) -> int:
+    degree = check_integer(name, value, minimum=1)
+    if degree > _MAX_DEGREE:
+        raise ValueError(f"{name} must be at most {_MAX_DEGREE}, got {degree}.")
+    return degree
+
+
 def _check_share(name: str, value: Any) -> float:
     share = check_real(name, value)
     if not 0 <= share < 1:
@@ -191,8 +200,8 @@ def _relate_tasks(
     """Return the cosines of the tasks' weights, and the labels of the outlier tasks."""
     if n_tasks > n_features:
         raise ValueError(
-            f"n_tasks must be at most n_features={n_features}, got {n_tasks}: more vectors "
-            f"cannot have any cosines whatever."
+            f"n_tasks must be at most n_features={n_features}, got {n_tasks}: no more "
+            f"vectors can have arbitrary cosines."
         )
     n_outlier_tasks = check_integer("n_outlier_tasks", n_outlier_tasks, minimum=0)
     if n_outlier_tasks >= n_tasks:
@@ -209,7 +218,7 @@ def _plan_targets(
     """Return degree, noise, type and class limits of each task."""
     if degrees is None:
         degrees = np.resize(_PAPER_DEGREES, n_tasks)
-    degree_of = per_task("degrees", degrees, n_tasks, _check_count)
+    degree_of = per_task("degrees", degrees, n_tasks, _check_degree)
     noise_of = per_task("noise", noise, n_tasks, check_noise)
     type_of = per_task("task_types", task_types, n_tasks, _check_type)
     n_classes = check_integer("n_classes", n_classes, minimum=2)

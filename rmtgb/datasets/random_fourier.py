@@ -13,7 +13,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,9 @@ class RandomFourierFunction:
     .. [1] "Robust Multi-Task Gradient Boosting", arXiv:2507.11411, synthetic data.
     """
 
-    frequencies: FloatArray
-    phases: FloatArray
-    amplitudes: FloatArray
+    frequencies: FloatArray = field(repr=False)
+    phases: FloatArray = field(repr=False)
+    amplitudes: FloatArray = field(repr=False)
     length_scale: float
 
     def __post_init__(self) -> None:

@@ -48,6 +48,8 @@ def make_task_correlation(correlation: Any, n_tasks: int, n_outlier_tasks: int) 
 
 
 def _equal_correlation(value: float, n_tasks: int, n_outlier_tasks: int) -> FloatArray:
+    if not np.isfinite(value):
+        raise ValueError(f"correlation must be a finite number, got {value}.")
     sizes = (n_tasks - n_outlier_tasks, n_outlier_tasks)
     lowest = -1.0 / (max(sizes) - 1) if max(sizes) > 1 else -1.0
     if not lowest <= value <= 1.0:

@@ -6,7 +6,6 @@ from rmtgb.transfer.estimation import (
     EstimatedBenefit,
     EstimatedProblem,
     estimate_problem,
-    safe_combination,
 )
 from rmtgb.transfer.fixed_design import fixed_design_error
 from rmtgb.transfer.network import network_bound
@@ -22,6 +21,7 @@ from rmtgb.transfer.results import (
     SubsetChoice,
     TransferError,
 )
+from rmtgb.transfer.safe_combination import safe_combination
 from rmtgb.transfer.simulation import Simulation, simulate
 from rmtgb.transfer.weighting import weighted_error
 

@@ -22,7 +22,7 @@ from numpy.polynomial import Polynomial
 from scipy.optimize import brentq
 
 from rmtgb.transfer.pooling import dispersion_factor, spread
-from rmtgb.transfer.problem import LinearTransferProblem
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.results import BreakEven
 
 
@@ -87,6 +87,7 @@ def break_even(problem: LinearTransferProblem) -> BreakEven:
     >>> round(break_even(problem).largest_shift, 6)
     1.168511
     """
+    check_problem(problem)
     if problem.has_task_covariances or problem.has_test_metric:
         raise ValueError("Break-even values are known for one covariance of all rows only.")
     counts, d = problem.n_samples.astype(np.float64), problem.n_features

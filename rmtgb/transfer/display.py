@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from rmtgb.transfer.pooling import main_only_error, pooled_error
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
 from rmtgb.transfer.weighting import weighted_error
 
 _FACTORS = (0.0, 3.0)  # of all shifts, in the map
@@ -95,6 +95,7 @@ class TransferDisplay:
         ValueError
             If the problem is another one.
         """
+        check_problem(problem)
         if problem.has_task_covariances or problem.has_test_metric:
             raise ValueError("The display is for one covariance of all rows only.")
         own = main_only_error(problem)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
-from rmtgb.transfer.fixed_design import is_singular
-from rmtgb.transfer.pooling import dispersion_factor
+from rmtgb.transfer.least_squares import ROUNDING, Fits, fit_tasks
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, as_floats, check_covariance
-from rmtgb.transfer.results import Result, SafeCombination
+from rmtgb.transfer.results import Result
 
-# Part of a feature's size below which its variation is taken for rounding.
-_ROUNDING = 1e-12
+_TINY = np.finfo(np.float64).tiny
 HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell at this sample size"
 
 
@@ -66,6 +65,8 @@ class EstimatedProblem(Result):
         Its diagonal: an estimate of the squared shift of each task, which may be negative.
     squared_shift_standard_error : ndarray of shape (K,), float64
         Standard error of each, for normal noise.
+    main_only_error : float
+        Unbiased estimate of the error of the main task alone, given its design.
     each : tuple of EstimatedBenefit, length K
         Benefit of pooling each auxiliary task alone with the main task.
     together : EstimatedBenefit
@@ -80,6 +81,7 @@ class EstimatedProblem(Result):
     shift_gram: FloatArray
     squared_shift: FloatArray
     squared_shift_standard_error: FloatArray
+    main_only_error: float
     each: tuple[EstimatedBenefit, ...]
     together: EstimatedBenefit
     status: str = "approximation"
@@ -156,8 +158,8 @@ def estimate_problem(
     the diagonal also ``s_k tr(S S_k^-1)``. That is unbiased given the designs, without any normal
     distribution; standard errors are those of normal noise.
 
-    Even for equal tasks the standard error of a benefit is at least about ``sqrt(2 / d)`` times
-    what can be gained: with few features "helps" is rarely possible.
+    A verdict takes many features or a large difference: even for equal tasks the standard error
+    of a benefit is at least about ``sqrt(2 / d)`` times what can be gained.
 
     Weights from these estimates are not the optimal ones. Where the shift is of the order of its
     standard error, they remain worse than known ones however many rows there are; and weights and
@@ -174,9 +176,9 @@ def estimate_problem(
     >>> estimate_problem(X, y).together.verdict
     'hurts'
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, got {level!r}.")
-    fits = _fit_tasks(X_list, y_list, fit_intercept)
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"level must be a number between 0 and 1, got {level!r}.")
+    fits = fit_tasks(X_list, y_list, fit_intercept)
     d = fits.coefficients.shape[1]
     if covariance is None:
         metric = fits.moments.sum(axis=0) / fits.counts.sum()
@@ -186,10 +188,7 @@ def estimate_problem(
     gram = _unbiased_gram(fits, metric)
     possible = _without_negative_eigenvalues(gram)
     problem = LinearTransferProblem(fits.counts, fits.noise, shift_gram=possible, n_features=d)
-    quantile = float(ndtri((1 + level) / 2))
     auxiliary = range(1, len(fits.counts))
-    spreads = [_form_variance(fits, [k], np.ones((1, 1)), metric) for k in auxiliary]
-    noise_parts = [_noise_variance_of_shift(fits, k, metric) for k in auxiliary]
     return EstimatedProblem(
         problem=problem,
         coefficients=fits.coefficients,
@@ -198,77 +197,16 @@ def estimate_problem(
         ),
         shift_gram=gram,
         squared_shift=np.diag(gram).copy(),
-        squared_shift_standard_error=np.sqrt(np.add(spreads, noise_parts)),
-        each=tuple(_benefit(fits, [k], metric, quantile) for k in auxiliary),
-        together=_benefit(fits, list(auxiliary), metric, quantile),
+        squared_shift_standard_error=np.sqrt(
+            [_shift_variance(fits, k, metric) for k in auxiliary]
+        ),
+        main_only_error=float(fits.noise[0] * np.sum(metric * fits.inverses[0])),
+        each=tuple(_benefit(fits, [k], metric, level) for k in auxiliary),
+        together=_benefit(fits, list(auxiliary), metric, level),
     )
 
 
-@dataclass(frozen=True)
-class _Fits:
-    """Least squares on each task alone."""
-
-    counts: npt.NDArray[np.int64]  # (K + 1,), less one each where intercepts were fitted
-    coefficients: FloatArray  # (K + 1, d)
-    noise: FloatArray  # (K + 1,), residual variances
-    moments: FloatArray  # (K + 1, d, d), X' X about the means
-    inverses: FloatArray  # (K + 1, d, d)
-    pulls: FloatArray  # (K + 1, d), X' y
-
-    @property
-    def residual_rows(self) -> FloatArray:
-        return (self.counts - self.coefficients.shape[1]).astype(np.float64)
-
-
-def _fit_tasks(X_list: Sequence[Any], y_list: Sequence[Any], fit_intercept: bool) -> _Fits:
-    if len(X_list) != len(y_list) or len(X_list) < 2:
-        raise ValueError(
-            f"X_list and y_list must have one item per task, two or more, got {len(X_list)} and "
-            f"{len(y_list)}."
-        )
-    parts = []
-    width = None
-    for k, (X, y) in enumerate(zip(X_list, y_list, strict=True)):
-        rows = as_floats(f"X_list[{k}]", X, (None, width))
-        width = rows.shape[1]
-        target = as_floats(f"y_list[{k}]", y, (len(rows),))
-        parts.append(fit_one(rows, target, fit_intercept, f"task {k}"))
-    counts, coefficients, noise, moments, pulls = zip(*parts, strict=True)
-    stacked = np.stack(moments)
-    return _Fits(
-        np.array(counts),
-        np.stack(coefficients),
-        np.array(noise),
-        stacked,
-        np.linalg.inv(stacked),
-        np.stack(pulls),
-    )
-
-
-def fit_one(
-    X: FloatArray, y: FloatArray, fit_intercept: bool, name: str
-) -> tuple[int, FloatArray, float, FloatArray, FloatArray]:
-    """Fit least squares; return rows, coefficients, noise variance, X' X and X' y."""
-    size = np.abs(X).max(axis=0, initial=0.0)
-    if fit_intercept and len(X):
-        X, y = X - X.mean(axis=0), y - y.mean()
-    n, d = len(X) - fit_intercept, X.shape[1]
-    if n <= d:
-        raise ValueError(
-            f"{name} has {len(X)} rows; a fit of {d} features and its noise needs at least "
-            f"{d + 1 + fit_intercept}."
-        )
-    S = X.T @ X
-    # What rounding leaves of a constant is no variation.
-    is_constant = np.diag(S) <= n * (_ROUNDING * size) ** 2
-    if is_constant.any() or is_singular(S):
-        raise ValueError(f"The features of {name} are collinear or constant: leave some out.")
-    coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
-    residuals = y - X @ coefficients
-    return n, coefficients, float(residuals @ residuals) / (n - d), S, X.T @ y
-
-
-def _unbiased_gram(fits: _Fits, metric: FloatArray) -> FloatArray:
+def _unbiased_gram(fits: Fits, metric: FloatArray) -> FloatArray:
     shifts = fits.coefficients[1:] - fits.coefficients[0]
     traces = fits.noise * np.einsum("ij,kji->k", metric, fits.inverses)
     gram = np.asarray(shifts @ metric @ shifts.T - traces[0] - np.diag(traces[1:]), np.float64)
@@ -283,116 +221,69 @@ def _without_negative_eigenvalues(matrix: FloatArray) -> FloatArray:
     return symmetric
 
 
-def _form_variance(fits: _Fits, tasks: list[int], form: FloatArray, metric: FloatArray) -> float:
-    """Return the variance of ``sum_jk form_jk <v_j, v_k>`` over the fitted shifts v.
-
-    For normal v with mean delta and covariance C the variance of ``v' A v`` is
-    ``4 delta' A C A delta + 2 tr(A C A C)``; the first part is estimated without bias and kept
-    at 0 or above.
-    """
-    d = metric.shape[0]
-    shifts = (fits.coefficients[tasks] - fits.coefficients[0]).ravel()
-    A = np.kron(form, metric)
-    C = np.kron(np.ones((len(tasks), len(tasks))), fits.noise[0] * fits.inverses[0])
+def _noise_in_shifts(fits: Fits, tasks: list[int]) -> FloatArray:
+    """Return what a unit of each noise variance adds to the covariance of the stacked shifts."""
+    K, d = len(tasks), fits.moments.shape[1]
+    parts = np.zeros((1 + K, K, d, K, d))
+    parts[0] = fits.inverses[0][None, :, None, :]
     for position, task in enumerate(tasks):
-        own = slice(position * d, (position + 1) * d)
-        C[own, own] += fits.noise[task] * fits.inverses[task]
-    AC = A @ C
+        parts[1 + position, position, :, position] = fits.inverses[task]
+    return parts.reshape(1 + K, K * d, K * d)
+
+
+def _form_variance(shifts: FloatArray, form: FloatArray, covariance: FloatArray) -> float:
+    """Return the variance of ``v' A v`` of fitted shifts v with covariance C.
+
+    For normal v with mean delta it is ``4 delta' A C A delta + 2 tr(A C A C)``; the first part is
+    estimated without bias and kept at 0 or above.
+    """
+    AC = form @ covariance
     square = float(np.sum(AC * AC.T))
-    mean_part = float(shifts @ AC @ (A @ shifts)) - square
+    mean_part = float(shifts @ AC @ (form @ shifts)) - square
     return 4 * max(mean_part, 0.0) + 2 * square
 
 
-def _noise_variance_of_shift(fits: _Fits, task: int, metric: FloatArray) -> float:
-    """Return what estimating the noise adds to the variance of a squared shift."""
+def _shift_variance(fits: Fits, task: int, metric: FloatArray) -> float:
+    """Return the variance of an estimated squared shift, that of the noise's estimate included."""
     used = [0, task]
+    covariance = np.einsum("k,kij->ij", fits.noise[used], _noise_in_shifts(fits, [task]))
     traces = np.einsum("ij,kji->k", metric, fits.inverses[used])
-    return float(np.sum(2 * (traces * fits.noise[used]) ** 2 / fits.residual_rows[used]))
+    of_noise = np.sum(2 * (traces * fits.noise[used]) ** 2 / fits.residual_rows[used])
+    shift = fits.coefficients[task] - fits.coefficients[0]
+    return _form_variance(shift, metric, covariance) + float(of_noise)
 
 
-def _benefit(
-    fits: _Fits, tasks: list[int], metric: FloatArray, quantile: float
-) -> EstimatedBenefit:
-    """Estimate the benefit of pooling some tasks, which is linear in forms and noise."""
-    d, n_main = metric.shape[0], float(fits.counts[0])
+def _benefit(fits: Fits, tasks: list[int], metric: FloatArray, level: float) -> EstimatedBenefit:
+    """Estimate the benefit of pooling some tasks, given the designs.
+
+    Pooling moves the main coefficients by ``sum_k M^-1 S_k delta_k``, so its squared bias is a
+    quadratic form of the shifts; everything else is linear in the noise variances.
+    """
     used = [0, *tasks]
-    n_rows = float(fits.counts[used].sum())
-    if n_main <= d + 1:  # the main task's own error is infinite
-        return EstimatedBenefit(tuple(tasks), np.inf, 0.0, HELPS)
-    share = fits.counts[used] / n_rows
-    kappa = dispersion_factor(n_rows, d)
-    form = (1 - kappa) * np.outer(share[1:], share[1:]) + kappa * np.diag(share[1:])
-    shifts = fits.coefficients[tasks] - fits.coefficients[0]
-    biased = float(np.sum(form * (shifts @ metric @ shifts.T)))
-    # Factors of the noise variances: what the fits add to the form, and the errors' variances.
-    traces = np.einsum("ij,kji->k", metric, fits.inverses[used])
-    factors = traces * np.concatenate([[form.sum()], np.diag(form)]) - share * d / (n_rows - d - 1)
-    factors[0] += d / (n_main - d - 1)
+    inverse = np.linalg.inv(fits.moments[used].sum(axis=0))
+    pulls = inverse @ fits.moments[used]  # of each task, (1 + len(tasks), d, d)
+    K, d = len(tasks), metric.shape[0]
+    stacked = pulls[1:].transpose(1, 0, 2).reshape(d, K * d)
+    form = stacked.T @ metric @ stacked
+    shifts = (fits.coefficients[tasks] - fits.coefficients[0]).ravel()
+    noise_in_shifts = _noise_in_shifts(fits, tasks)
+    # What each noise variance adds: to the observed form, and to both errors.
+    inside = np.array([np.sum(form * part.T) for part in noise_in_shifts])
+    pooled = np.einsum("ij,kji->k", metric, pulls @ inverse)
+    factors = inside - pooled
+    factors[0] += np.sum(metric * fits.inverses[0])
     noise = fits.noise[used]
-    benefit = float(factors @ noise) - biased
-    variance = _form_variance(fits, tasks, form, metric)
+    benefit = float(factors @ noise - shifts @ form @ shifts)
+    covariance = np.einsum("k,kij->ij", noise, noise_in_shifts)
+    variance = _form_variance(shifts, form, covariance)
     variance += float(np.sum(2 * (factors * noise) ** 2 / fits.residual_rows[used]))
     error = float(np.sqrt(variance))
+    # Satterthwaite: residual rows of the tasks, by their parts of the noise in the form.
+    parts = inside * noise
+    freedom = parts.sum() ** 2 / max(np.sum(parts**2 / fits.residual_rows[used]), _TINY)
+    quantile = float(stdtrit(max(freedom, 1.0), (1 + level) / 2))
+    size = float(fits.coefficients[0] @ metric @ fits.coefficients[0])
     verdict = CANNOT_TELL
-    if abs(benefit) > quantile * error:
+    if abs(benefit) > max(quantile * error, ROUNDING * size):
         verdict = HELPS if benefit > 0 else HURTS
     return EstimatedBenefit(tuple(tasks), benefit, error, verdict)
-
-
-def safe_combination(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    auxiliary_coefficients: npt.ArrayLike,
-    *,
-    fit_intercept: bool = True,
-) -> SafeCombination:
-    r"""Move the coefficients of the main task towards auxiliary ones, but never too far.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_0, d), float
-        Features of the main task.
-    y : array-like of shape (n_0,), float
-        Its target.
-    auxiliary_coefficients : array-like of shape (d,), float
-        Any coefficients that do not depend on these rows, such as the
-        ``auxiliary_coefficients`` of `estimate_problem`.
-    fit_intercept : bool, default=True
-        Whether there is an intercept, which is not combined.
-
-    Returns
-    -------
-    combination : SafeCombination
-        With less than three features the main task's own coefficients: nothing else is safe.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, values are not finite, there are too few rows, or features are
-        collinear.
-
-    Notes
-    -----
-    With ``p = min(1, (d - 2) RSS / ((n_0 - d + 2) |w_0 - w|^2))`` in the metric X' X, the expected
-    error on the rows of X is never above that of least squares, whatever the auxiliary
-    coefficients are, if the noise is normal: this is the positive-part estimator of James and
-    Stein, shrunken to a point that is not 0 [1]_.
-
-    References
-    ----------
-    .. [1] A. Baranchik, "A Family of Minimax Estimators of the Mean of a Multivariate Normal
-       Distribution", Annals of Mathematical Statistics 41, 1970.
-    """
-    rows = as_floats("X", X, (None, None))
-    target = as_floats("y", y, (len(rows),))
-    d = rows.shape[1]
-    auxiliary = as_floats("auxiliary_coefficients", auxiliary_coefficients, (d,))
-    n, main, noise, S, _ = fit_one(rows, target, fit_intercept, "the main task")
-    if d < 3:
-        note = "No weight is safe with less than three features."
-        return SafeCombination(main, 0.0, main, note=note)
-    difference = auxiliary - main
-    distance2 = float(difference @ S @ difference)
-    most = (d - 2) * noise * (n - d) / (n - d + 2)
-    weight = 1.0 if distance2 <= most else most / distance2
-    return SafeCombination(main + weight * difference, weight, main)

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_weights
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import NetworkBound
 
 _TIE = 1e-12
@@ -72,6 +72,7 @@ def network_bound(
     >>> result.certified, result.binding
     (True, 'refined')
     """
+    check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
     _check(problem, rank, a)
     used = np.flatnonzero((a > 0) & (problem.n_samples > 0))

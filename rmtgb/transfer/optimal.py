@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from rmtgb.transfer.equivalents import equivalent_parts
 from rmtgb.transfer.one_auxiliary import RandomDesignError, weights_at
 from rmtgb.transfer.pooling import main_only_error, pooled_error_of
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
 from rmtgb.transfer.quadratic import least_quadratic_form
 from rmtgb.transfer.results import OptimalWeights
 
@@ -40,8 +40,9 @@ def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
 
     Notes
     -----
-    With more than ``d + 3`` main rows a small auxiliary weight always helps, whatever the shift
-    and the noise of the auxiliary task. So known weights never hurt; estimated ones can.
+    With more than ``d + 3`` main rows, and noise in them, a small auxiliary weight always helps,
+    whatever the shift and the noise of the auxiliary task. So known weights never hurt; estimated
+    ones can.
 
     Examples
     --------
@@ -50,6 +51,7 @@ def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
     >>> optimal_weights(problem).weights.round(3)
     array([1.   , 0.191])
     """
+    check_problem(problem)
     if problem.has_task_covariances or problem.has_test_metric:
         raise ValueError("Optimal weights are known for one covariance of all rows only.")
     active = problem.n_samples > 0
@@ -61,9 +63,9 @@ def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
     if len(tasks) == 1:
         weights[tasks] = 1.0
         return OptimalWeights(weights, pooled, main_only, pooled, pooled, 0.0, "exact")
-    if problem.n_tasks == 2:
-        minimum = RandomDesignError(problem).minimum()
-        weights[:] = weights_at(minimum.position)
+    if len(tasks) == 2 and tasks[0] == 0:
+        minimum = RandomDesignError(problem.subset(tasks)).minimum()
+        weights[tasks] = weights_at(minimum.position)
         value, bound, status = minimum.value, minimum.lower_bound, "exact"
     else:
         weights[tasks], value, bound = _several(problem, tasks)

@@ -6,7 +6,13 @@ from itertools import combinations
 
 import numpy as np
 
-from rmtgb.transfer.problem import BoolArray, FloatArray, LinearTransferProblem, as_floats
+from rmtgb.transfer.problem import (
+    BoolArray,
+    FloatArray,
+    LinearTransferProblem,
+    as_floats,
+    check_problem,
+)
 from rmtgb.transfer.results import SubsetChoice, TransferError, make_error
 
 _MAX_SUBSET_TASKS = 20
@@ -92,6 +98,7 @@ def pooled_error(problem: LinearTransferProblem) -> TransferError:
       status           exact
       standard_error   0
     """
+    check_problem(problem)
     active = problem.n_samples > 0
     if problem.has_task_covariances:
         from rmtgb.transfer.weighting import weighted_error  # knows what is exact there
@@ -162,6 +169,7 @@ def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> Trans
     ValueError
         If shares are negative or all 0.
     """
+    check_problem(problem)
     p = as_floats("shares", shares, (problem.n_tasks,))
     if (p < 0).any() or not (p > 0).any():
         raise ValueError(f"shares must be >= 0 and not all 0, got {p.tolist()}.")
@@ -203,6 +211,7 @@ def best_subset(problem: LinearTransferProblem) -> SubsetChoice:
     ValueError
         If there are more than 20 auxiliary tasks, or tasks have covariances of their own.
     """
+    check_problem(problem)
     auxiliary = range(1, problem.n_tasks)
     if len(auxiliary) > _MAX_SUBSET_TASKS:
         raise ValueError(f"At most {_MAX_SUBSET_TASKS} auxiliary tasks can be enumerated.")

@@ -78,6 +78,8 @@ class LinearTransferProblem:
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
+            if isinstance(value, np.ndarray):  # a copy: results are kept, so it must not change
+                value.flags.writeable = False
             object.__setattr__(self, name, value)
 
     def _check_coefficients(self) -> None:
@@ -96,14 +98,19 @@ class LinearTransferProblem:
             covariance = as_floats("covariance", covariance, shape)
             for matrix in covariance if per_task else [covariance]:
                 check_covariance("covariance", matrix, singular=False)
+            if per_task and np.all(covariance == covariance[0]):
+                covariance = covariance[0]  # more is exact for a common one
         if test is not None:
             test = as_floats("test_covariance", test, (d, d))
             check_covariance("test_covariance", test, singular=True)
+            if covariance is None or covariance.ndim == 2:
+                common = np.eye(d) if covariance is None else covariance
+                test = None if np.array_equal(test, common) else test
         self._set(coefficients=W, n_features=d, covariance=covariance, test_covariance=test)
 
     def _check_gram(self) -> None:
         K = self.n_tasks - 1
-        G = as_floats("shift_gram", self.shift_gram, (K, K))
+        G = np.empty((0, 0)) if K == 0 else as_floats("shift_gram", self.shift_gram, (K, K))
         if self.covariance is not None or self.test_covariance is not None:
             raise ValueError(
                 "covariance and test_covariance need coefficients: shift_gram holds inner "
@@ -120,7 +127,7 @@ class LinearTransferProblem:
         self._set(shift_gram=G, n_features=int(self.n_features))
 
     def __repr__(self) -> str:
-        shifts = np.sqrt(np.diag(self.gram)[1:]).round(6).tolist()
+        shifts = [float(f"{shift:.6g}") for shift in self.shift_norms[1:]]
         return (
             f"LinearTransferProblem(n_samples={self.n_samples.tolist()}, "
             f"noise_variance={self.noise_variance.tolist()}, n_features={self.n_features}, "
@@ -141,7 +148,7 @@ class LinearTransferProblem:
         columns = {
             "rows": self.n_samples,
             "noise_variance": self.noise_variance,
-            "shift": np.sqrt(np.diag(self.gram)),
+            "shift": self.shift_norms,
         }
         return pd.DataFrame(columns, index=pd.RangeIndex(self.n_tasks, name="task"))
 
@@ -190,6 +197,11 @@ class LinearTransferProblem:
         gram = np.zeros((self.n_tasks, self.n_tasks))
         gram[1:, 1:] = self.shift_gram
         return gram
+
+    @property
+    def shift_norms(self) -> FloatArray:
+        """Norms of the shifts in the training metric, (K + 1,)."""
+        return np.sqrt(np.maximum(np.diag(self.gram), 0.0))
 
     @cached_property
     def test_gram(self) -> FloatArray:
@@ -270,12 +282,15 @@ def _check_counts(n_samples: Any) -> IntArray:
         raise TypeError(f"n_samples must be whole numbers, got {counts.tolist()}.")
     if (counts < 0).any():
         raise ValueError(f"n_samples must be >= 0, got {counts.min()}.")
-    return counts.astype(np.int64)
+    return np.array(counts, dtype=np.int64)
 
 
 def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
     """Return a copy as float64 after checking shape (None: any) and finiteness."""
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold numbers in a regular shape ({error}).") from error
     fits = array.ndim == len(shape) and all(
         wanted in (None, actual) for wanted, actual in zip(shape, array.shape, strict=True)
     )
@@ -299,6 +314,15 @@ def check_covariance(name: str, matrix: FloatArray, singular: bool) -> None:
         )
     if not singular and smallest <= _TOLERANCE * scale:
         raise ValueError(f"{name} must not be singular.")
+
+
+def check_problem(problem: Any) -> None:
+    """Refuse anything but a problem, above all an estimate of one."""
+    if not isinstance(problem, LinearTransferProblem):
+        hint = "; give its .problem" if hasattr(problem, "problem") else ""
+        raise TypeError(
+            f"problem must be a LinearTransferProblem, got {type(problem).__name__}{hint}."
+        )
 
 
 def check_weights(weights: Any, n_tasks: int) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_weights
+from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import Result
 
 # Numbers of a batch of designs: some tens of megabytes.
@@ -74,6 +74,7 @@ def simulate(
     ValueError
         If weights, rank or the number of repeats are not possible, or if there are too few rows.
     """
+    check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
     if isinstance(n_repeats, bool) or not isinstance(n_repeats, int | np.integer) or n_repeats < 2:
         raise ValueError(f"n_repeats must be an integer >= 2, got {n_repeats!r}.")

@@ -16,7 +16,13 @@ from rmtgb.transfer.pooling import (
     main_only_error,
     pooled_error_of,
 )
-from rmtgb.transfer.problem import BoolArray, FloatArray, LinearTransferProblem, check_weights
+from rmtgb.transfer.problem import (
+    BoolArray,
+    FloatArray,
+    LinearTransferProblem,
+    check_problem,
+    check_weights,
+)
 from rmtgb.transfer.results import TransferError, make_error
 
 _METHODS = ("auto", "monte_carlo", "first_order", "second_order")
@@ -67,6 +73,7 @@ def weighted_error(
     >>> weighted_error(problem, [1, 0.5]).error
     0.39238...
     """
+    check_problem(problem)
     a = check_weights(weights, problem.n_tasks)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {list(_METHODS)}, got {method!r}.")
@@ -99,13 +106,18 @@ def _exact(
         return make_error(bias2, fit_variances(problem)[tasks[0]], main_only, "exact")
     if problem.has_task_covariances:
         return None
-    if np.all(a[tasks] == a[tasks[0]]):
+    if _equal(a[tasks]):
         return pooled_error_of(problem, active)
-    is_knob = tasks[0] == 0 and np.all(a[tasks[1:]] == a[tasks[1]])
+    is_knob = tasks[0] == 0 and _equal(a[tasks[1:]])
     if not is_knob or (problem.has_test_metric and len(tasks) > 2):
         return None
     bias2, variance = knob_parts(problem.subset(tasks), a[tasks[1]] / a[0])
     return make_error(bias2, variance, main_only, "exact")
+
+
+def _equal(weights: FloatArray) -> bool:
+    """Tell whether weights are the same up to rounding."""
+    return bool(np.ptp(weights) <= 1e-12 * weights.max())
 
 
 def _by_monte_carlo(

@@ -121,6 +121,21 @@ def test_types_of_targets_are_kept_where_nothing_is_missing():
     assert to_wide(X_long[1:], y[1:].astype(np.float32), rows[1:])[1].dtype == np.float32
 
 
+@pytest.mark.parametrize("X", [np.zeros((1, 2), bool), np.zeros((1, 2), np.int8)])
+def test_labels_survive_in_arrays_of_small_types(X):
+    long, _, _ = to_long(X, np.arange(300.0)[None])
+    assert_array_equal(long[:, -1], np.arange(300))
+    long, _, _ = to_long(np.ones((1, 1), int), pd.DataFrame([[1.0, 2.0]], columns=[0.25, 0.5]))
+    assert_array_equal(long[:, -1], [0.25, 0.5])
+
+
+def test_samples_may_have_any_names():
+    names = [("a", 1), ("a", 1), ("b", 2)]
+    X_back, Y, _ = to_wide([[1.0, 0.0], [1.0, 1.0], [2.0, 0.0]], [1, 2, 3], names)
+    assert_array_equal(X_back, [[1.0], [2.0]])
+    assert_array_equal(Y, [[1, 2], [3, np.nan]])
+
+
 def test_task_column_anywhere_and_tasks_without_label():
     X = np.array([[7.0, 1.0], [5.0, 1.0], [7.0, 2.0]])
     X_back, Y, tasks = to_wide(
@@ -176,6 +191,15 @@ LONG = np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
         (LONG, [1.0, 2.0, 3.0], [0, 0, 0], {}, ValueError, "feature 0 is not the same.* 0"),
         (LONG[[0, 0, 1]], [1.0, 2.0, 3.0], [0, 0, 0], {}, ValueError, "two labels of task 0"),
         (LONG, ["a", "b", "c"], [0, 0, 1], {}, TypeError, "vector of numbers"),
+        (LONG, np.ones(3), [0, np.nan, 1], {}, ValueError, "rows must not be missing"),
+        (
+            LONG * [1, np.nan],
+            np.ones(3),
+            [0, 0, 1],
+            {},
+            ValueError,
+            "The task must not be missing",
+        ),
         (LONG, np.ones((3, 1)), [0, 0, 1], {}, ValueError, r"shape \(3, 1\)"),
         (LONG, np.ones(3), [0, 0, 1], {"task_feature": 2}, ValueError, "in the 2 columns.*got 2"),
         (LONG, np.ones(3), [0, 0, 1], {"task_feature": "t"}, ValueError, "a position in the 2"),

@@ -85,7 +85,7 @@ def test_plot_draws_what_was_computed():
         (make_problem((20, 0)), "an auxiliary row"),
         (
             LinearTransferProblem(
-                [9, 9], [1, 1], coefficients=np.zeros((2, 2)), test_covariance=np.eye(2)
+                [9, 9], [1, 1], coefficients=np.zeros((2, 2)), test_covariance=2 * np.eye(2)
             ),
             "one covariance",
         ),
