@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from rmtgb.transfer.pooling import main_only_error, pooled_error
+from rmtgb.transfer.pooling import main_only_error, pooled_error, spread
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
 from rmtgb.transfer.weighting import weighted_error
 
 _FACTORS = (0.0, 3.0)  # of all shifts, in the map
 _COUNTS = (0.05, 20.0)  # of all auxiliary rows, in the map
+_MIN_POINTS = 5
+_LARGEST_WEIGHT = 1e12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransferDisplay:
     """Error over the weight of the auxiliary tasks, and where pooling helps.
 
@@ -72,6 +74,10 @@ class TransferDisplay:
     n_auxiliary: FloatArray
     benefits: FloatArray
 
+    def __repr__(self) -> str:
+        names = ("best_weight", "best_error", "main_only_error", "pooled_error")
+        return f"TransferDisplay({', '.join(f'{n}={getattr(self, n):.6g}' for n in names)})"
+
     @classmethod
     def from_problem(
         cls, problem: LinearTransferProblem, *, n_points: int = 61
@@ -81,10 +87,10 @@ class TransferDisplay:
         Parameters
         ----------
         problem : LinearTransferProblem
-            With more than ``d + 1`` main rows, at least one auxiliary row, and one covariance of
-            all rows. That of an `EstimatedProblem` is its ``problem``.
+            With more than ``d + 1`` main rows with noise, at least one auxiliary row, and one
+            covariance of all rows. That of an `EstimatedProblem` is its ``problem``.
         n_points : int, default=61
-            Points of the curve and lines of the map.
+            Points of the curve and lines of the map, 5 or more.
 
         Returns
         -------
@@ -92,10 +98,12 @@ class TransferDisplay:
 
         Raises
         ------
-        ValueError
-            If the problem is another one.
+        TypeError, ValueError
+            If the problem is another one, or there are fewer points.
         """
         check_problem(problem)
+        if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < _MIN_POINTS:
+            raise ValueError(f"n_points must be an integer >= {_MIN_POINTS}, got {n_points!r}.")
         if problem.has_task_covariances or problem.has_test_metric:
             raise ValueError("The display is for one covariance of all rows only.")
         own = main_only_error(problem)
@@ -104,7 +112,10 @@ class TransferDisplay:
                 f"The display needs at least {problem.n_features + 2} main rows and an auxiliary "
                 f"row, got {problem.n_samples.tolist()}."
             )
-        weights = np.logspace(-3, 2, n_points)
+        if own == 0:
+            raise ValueError("The display needs noise in the main task: alone it has no error.")
+        guess = _large_sample_weight(problem)
+        weights = np.geomspace(min(1e-3, guess / 1e2), max(1e2, guess * 1e2), n_points)
         errors = np.array([_knob_error(problem, weight) for weight in weights])
         best = _best_weight(problem, weights, errors)
         factors = np.linspace(*_FACTORS, n_points)
@@ -186,6 +197,18 @@ def _knob_error(problem: LinearTransferProblem, weight: float) -> float:
     return weighted_error(problem, weights).error
 
 
+def _large_sample_weight(problem: LinearTransferProblem) -> float:
+    """Return the best weight of many rows: the noise of the others, inflated by their shifts."""
+    n_others = problem.n_samples[1:]
+    share = np.concatenate([[0.0], n_others / n_others.sum()])
+    mean2, dispersion = spread(share, problem.gram)
+    noise = float(share @ problem.noise_variance) + dispersion
+    inflated = noise + n_others.sum() * mean2 / problem.n_features
+    if inflated == 0:
+        return 1.0
+    return float(np.clip(problem.noise_variance[0] / inflated, 1 / _LARGEST_WEIGHT, 1e2))
+
+
 def _best_weight(problem: LinearTransferProblem, weights: FloatArray, errors: FloatArray) -> float:
     """Return the weight of the least error, between the neighbours of the best point."""
     best = int(errors.argmin())
@@ -205,11 +228,12 @@ def _break_even_weight(
     helps = np.flatnonzero(errors < own)
     if helps.size == 0:
         return 0.0
-    last = int(helps[-1])
-    if last == len(weights) - 1:
-        return np.inf
-    ends = np.log(weights[[last, last + 1]])
-    root = brentq(lambda x: _knob_error(problem, float(np.exp(x))) - own, *ends)
+    low = high = float(weights[helps[-1]])
+    while _knob_error(problem, high) < own:
+        low, high = high, high * 10
+        if high > _LARGEST_WEIGHT:
+            return np.inf
+    root = brentq(lambda x: _knob_error(problem, float(np.exp(x))) - own, *np.log([low, high]))
     return float(np.exp(root))
 
 

@@ -74,7 +74,7 @@ def network_bound(
     """
     check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
-    _check(problem, rank, a)
+    check_network(problem, rank, a)
     used = np.flatnonzero((a > 0) & (problem.n_samples > 0))
     root = np.linalg.cholesky(problem.common_covariance)
     spectrum = _Spectrum(
@@ -111,7 +111,8 @@ def network_bound(
     )
 
 
-def _check(problem: LinearTransferProblem, rank: int, weights: FloatArray) -> None:
+def check_network(problem: LinearTransferProblem, rank: int, weights: FloatArray) -> None:
+    """Refuse a problem, a rank or weights for which the network is not known."""
     if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
         raise ValueError(f"rank must be an integer >= 1, got {rank!r}.")
     if problem.coefficients is None:

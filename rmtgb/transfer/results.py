@@ -27,7 +27,7 @@ class Result:
         return "\n".join([type(self).__name__, *lines])
 
     def to_frame(self) -> Any:
-        """Return the fields as a DataFrame with one row.
+        """Return the fields as a DataFrame with one row; arrays are objects in their cells.
 
         Returns
         -------

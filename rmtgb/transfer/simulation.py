@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb.transfer.network import check_network
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import Result
 
@@ -88,7 +90,7 @@ def simulate(
         rows_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
         draw = _draw_least_squares
     else:
-        _check_rank(rank, problem)
+        check_network(problem, rank, a)
         rows_per_repeat = problem.n_tasks * problem.n_features
         draw = _draw_network
     size = max(_BATCH_VALUES // rows_per_repeat, 1)
@@ -108,15 +110,6 @@ def simulate(
     )
 
 
-def _check_rank(rank: Any, problem: LinearTransferProblem) -> None:
-    if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
-        raise ValueError(f"rank must be an integer >= 1, got {rank!r}.")
-    if problem.coefficients is None:
-        raise ValueError("The network needs coefficients: shift_gram does not determine it.")
-    if problem.has_task_covariances or (problem.n_samples == 0).any():
-        raise ValueError("The network needs rows of every task and a common covariance.")
-
-
 def _draw_least_squares(
     problem: LinearTransferProblem,
     weights: FloatArray,
@@ -128,16 +121,23 @@ def _draw_least_squares(
     W, d = problem.vectors, problem.n_features
     moments, pulls = np.zeros((count, d, d)), np.zeros((count, d))
     for task in np.flatnonzero(weights):
-        n = int(problem.n_samples[task])
         root = np.linalg.cholesky(problem.task_covariances[task])
-        X = rng.standard_normal((count, n, d)) @ root.T
-        noise = np.sqrt(problem.noise_variance[task]) * rng.standard_normal((count, n))
-        y = X @ W[task] + noise
-        turned = weights[task] * X.swapaxes(-1, -2)
-        moments += turned @ X
-        pulls += (turned @ y[..., None])[..., 0]
+        for n in _parts(int(problem.n_samples[task]), count * d):
+            X = rng.standard_normal((count, n, d)) @ root.T
+            noise = np.sqrt(problem.noise_variance[task]) * rng.standard_normal((count, n))
+            y = X @ W[task] + noise
+            turned = weights[task] * X.swapaxes(-1, -2)
+            moments += turned @ X
+            pulls += (turned @ y[..., None])[..., 0]
     solved: FloatArray = np.linalg.solve(moments, pulls[..., None])[..., 0]
     return solved - W[0]
+
+
+def _parts(n_rows: int, values_per_row: int) -> Iterator[int]:
+    """Yield numbers of rows whose designs fit into a batch."""
+    largest = max(_BATCH_VALUES // values_per_row, 1)
+    for start in range(0, n_rows, largest):
+        yield min(largest, n_rows - start)
 
 
 def _draw_network(
@@ -148,11 +148,13 @@ def _draw_network(
     rng: np.random.Generator,
 ) -> FloatArray:
     """Return the same for the network: the best coefficients of the rank, by Eckart and Young."""
+    used = np.flatnonzero(weights)
     root = np.linalg.cholesky(problem.common_covariance)  # S^(1/2) up to a rotation
-    truth = problem.vectors @ root
-    scale = np.sqrt(problem.noise_variance / problem.n_samples)[:, None]
+    truth = problem.vectors[used] @ root
+    rows = problem.n_samples[used].astype(np.float64)
+    scale = np.sqrt(problem.noise_variance[used] / rows)[:, None]
     fits = truth + scale * rng.standard_normal((count, *truth.shape))
-    weighted = np.sqrt(weights * problem.n_samples)[:, None] * fits
+    weighted = np.sqrt(weights[used] * rows)[:, None] * fits
     left = np.linalg.svd(weighted.swapaxes(-1, -2), full_matrices=False)[0][..., :rank]
     main = fits[:, 0]
     projected = (left @ (left.swapaxes(-1, -2) @ main[..., None]))[..., 0]

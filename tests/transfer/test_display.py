@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from rmtgb.transfer import LinearTransferProblem, TransferDisplay, pooled_error, weighted_error
+from rmtgb.transfer import (
+    LinearTransferProblem,
+    TransferDisplay,
+    estimate_problem,
+    pooled_error,
+    weighted_error,
+)
 
 
 def make_problem(n_samples=(10, 12), noise=(1, 1), gram=((1.0,),), d=3):
@@ -42,8 +48,13 @@ def test_break_even_weight_at_its_ends():
         TransferDisplay.from_problem(make_problem(gram=[[0]], noise=(1, 0))).break_even_weight
         == np.inf
     )
+    # However far the other task is, a small weight helps: the curve reaches down to it.
     far = TransferDisplay.from_problem(make_problem(gram=[[1e6]]))
-    assert far.break_even_weight == 0.0  # helpful weights are below all that are drawn
+    assert far.best_error < far.main_only_error
+    assert 0 < far.best_weight < far.break_even_weight < 1e-4
+    # And up to where much noise in the main task makes large weights good.
+    loud = TransferDisplay.from_problem(make_problem(noise=(1e6, 1), gram=[[10.0]]))
+    assert loud.break_even_weight > 100
 
 
 def test_map_is_the_benefit_of_pooling():
@@ -83,6 +94,7 @@ def test_plot_draws_what_was_computed():
     [
         (make_problem((4, 12)), r"at least 5 main rows and an auxiliary row, got \[4, 12\]"),
         (make_problem((20, 0)), "an auxiliary row"),
+        (make_problem(noise=(0, 1)), "noise in the main task"),
         (
             LinearTransferProblem(
                 [9, 9], [1, 1], coefficients=np.zeros((2, 2)), test_covariance=2 * np.eye(2)
@@ -101,3 +113,21 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"rmtgb\[plot\]"):
         display.plot()
+
+
+def test_few_points_are_refused_and_the_repr_is_short():
+    with pytest.raises(ValueError, match="n_points must be an integer >= 5, got 1"):
+        TransferDisplay.from_problem(PROBLEMS["one"], n_points=1)
+    display = TransferDisplay.from_problem(PROBLEMS["one"], n_points=5)
+    assert repr(display).startswith("TransferDisplay(best_weight=0.19")
+    assert len(repr(display)) < 200
+    assert hash(display) != hash(TransferDisplay.from_problem(PROBLEMS["one"], n_points=5))
+
+
+def test_an_estimate_is_not_a_problem():
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((20, 3)) for _ in range(2)]
+    estimate = estimate_problem(X, [rng.standard_normal(20) for _ in range(2)])
+    for function in (TransferDisplay.from_problem, pooled_error):
+        with pytest.raises(TypeError, match=r"got EstimatedProblem; give its \.problem"):
+            function(estimate)

@@ -1038,3 +1038,46 @@ def test_results_print_and_become_tables():
     assert len(frame) == 1
     assert frame.loc[0, "error"] == error.error
     assert frame.loc[0, "status"] == "exact"
+
+
+# --- what is the same problem --------------------------------------------------------------
+
+
+def test_weights_that_differ_by_rounding_are_equal():
+    known = problem([9, 7, 8])
+    assert 0.1 * 3 != 0.3
+    assert weighted_error(known, [1, 0.1 * 3, 0.3]).status == "exact"
+    assert weighted_error(known, [0.1 * 3, 0.3, 0.3]).error == pytest.approx(
+        pooled_error(known).error
+    )
+
+
+def test_covariances_that_are_all_the_same_are_a_common_one():
+    covariance = np.diag(np.arange(1.0, D + 1))
+    common = problem([9, 7, 8], covariance=covariance)
+    listed = problem([9, 7, 8], covariance=np.stack([covariance] * 3))
+    tested = problem([9, 7, 8], covariance=covariance, test_covariance=covariance)
+    for same in (listed, tested):
+        assert not same.has_task_covariances
+        assert not same.has_test_metric
+        assert pooled_error(same).error == pooled_error(common).error
+
+
+def test_simulation_in_parts_of_rows(monkeypatch):
+    # More rows than fit into a batch are drawn in parts.
+    known = problem([40, 60])
+    monkeypatch.setattr("rmtgb.transfer.simulation._BATCH_VALUES", 20 * D)
+    drawn = simulate(known, n_repeats=3000, random_state=0)
+    assert abs(drawn.error - pooled_error(known).error) < 4 * drawn.standard_error
+
+
+def test_simulated_network_leaves_out_tasks_without_rows_or_weight():
+    W = np.random.default_rng(0).standard_normal((5, 4))
+    known = LinearTransferProblem([9, 8, 7, 6, 0], [1.0] * 5, coefficients=W)
+    fewer = LinearTransferProblem([9, 8, 7], [1.0] * 3, coefficients=W[:3])
+    arguments = {"rank": 2, "n_repeats": 50, "random_state": 1}
+    assert (
+        simulate(known, [1, 1, 1, 0, 1], **arguments).error == simulate(fewer, **arguments).error
+    )
+    with pytest.raises(ValueError, match="main task needs rows and a weight above 0"):
+        simulate(known, [0, 1, 1, 1, 1], **arguments)

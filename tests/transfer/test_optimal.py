@@ -446,3 +446,13 @@ def test_lower_bound_is_the_minimum_of_the_convex_part_of_the_first_order_equiva
         result = optimal_weights(problem)
         assert result.lower_bound <= least * (1 + 1e-9)
         assert result.lower_bound >= least * (1 - 5e-3)  # of the grid
+
+
+def test_a_task_without_rows_does_not_cost_the_certificate():
+    gram = [[1.0, 0.3], [0.3, 2.0]]
+    three = LinearTransferProblem([10, 12, 0], [1, 1, 1], shift_gram=gram, n_features=3)
+    two = LinearTransferProblem([10, 12], [1, 1], shift_gram=[[1.0]], n_features=3)
+    best, expected = optimal_weights(three), optimal_weights(two)
+    assert best.status == "exact"
+    assert best.error == expected.error
+    assert_allclose(best.weights, [*expected.weights, 0.0])

@@ -272,3 +272,23 @@ def test_table_has_a_line_per_task():
     assert frame["rows"].tolist() == [8, 12]
     assert frame["noise_variance"].tolist() == [1.0, 2.0]
     assert frame["shift"].tolist() == [0.0, 5.0]
+
+
+def test_arrays_of_a_problem_cannot_be_changed():
+    # Results are kept: they would no longer fit.
+    counts = np.array([8, 12])
+    problem = LinearTransferProblem(counts, [1.0, 1.0], coefficients=np.eye(2))
+    for array in (problem.n_samples, problem.noise_variance, problem.coefficients):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 3
+    counts[0] = 9  # the caller's own stays as it was
+    assert problem.n_samples[0] == 8
+
+
+def test_a_main_task_alone_may_come_with_an_empty_gram_matrix():
+    assert LinearTransferProblem([8], [1.0], shift_gram=[], n_features=2).gram.shape == (1, 1)
+
+
+def test_what_is_no_number_is_named():
+    with pytest.raises(TypeError, match="noise_variance must hold numbers"):
+        LinearTransferProblem([8, 12], [1.0, "a"], shift_gram=[[1]], n_features=2)
