@@ -208,7 +208,7 @@ def estimate_problem(
 
 def _unbiased_gram(fits: Fits, metric: FloatArray) -> FloatArray:
     shifts = fits.coefficients[1:] - fits.coefficients[0]
-    traces = fits.noise * np.einsum("ij,kji->k", metric, fits.inverses)
+    traces = fits.noise * _traces(metric, fits.inverses)
     gram = np.asarray(shifts @ metric @ shifts.T - traces[0] - np.diag(traces[1:]), np.float64)
     symmetric: FloatArray = (gram + gram.T) / 2
     return symmetric
@@ -221,66 +221,67 @@ def _without_negative_eigenvalues(matrix: FloatArray) -> FloatArray:
     return symmetric
 
 
-def _noise_in_shifts(fits: Fits, tasks: list[int]) -> FloatArray:
-    """Return what a unit of each noise variance adds to the covariance of the stacked shifts."""
-    K, d = len(tasks), fits.moments.shape[1]
-    parts = np.zeros((1 + K, K, d, K, d))
-    parts[0] = fits.inverses[0][None, :, None, :]
-    for position, task in enumerate(tasks):
-        parts[1 + position, position, :, position] = fits.inverses[task]
-    return parts.reshape(1 + K, K * d, K * d)
+def _square_variance(fits: Fits, used: list[int], square: _Square) -> float:
+    """Return the variance of ``factors @ noise - |v|^2`` with the noise variances estimated.
 
-
-def _form_variance(shifts: FloatArray, form: FloatArray, covariance: FloatArray) -> float:
-    """Return the variance of ``v' A v`` of fitted shifts v with covariance C.
-
-    For normal v with mean delta it is ``4 delta' A C A delta + 2 tr(A C A C)``; the first part is
-    estimated without bias and kept at 0 or above.
+    For normal v with mean delta and covariance C that of ``|v|^2 = v' A v`` is
+    ``4 delta' A C A delta + 2 tr(A C A C)``; the first part is estimated without bias and kept at
+    0 or above.
     """
-    AC = form @ covariance
-    square = float(np.sum(AC * AC.T))
-    mean_part = float(shifts @ AC @ (form @ shifts)) - square
-    return 4 * max(mean_part, 0.0) + 2 * square
+    noise, metric, vector = fits.noise[used], square.metric, square.vector
+    AC = metric @ np.einsum("k,kij->ij", noise, square.parts)
+    trace = float(np.sum(AC * AC.T))
+    mean_part = float(vector @ AC @ (metric @ vector)) - trace
+    of_noise = np.sum(2 * (square.factors * noise) ** 2 / fits.residual_rows[used])
+    return 4 * max(mean_part, 0.0) + 2 * trace + float(of_noise)
+
+
+@dataclass(frozen=True)
+class _Square:
+    """A squared norm of fitted coefficients, and what the noise of each task adds to it."""
+
+    vector: FloatArray  # (d,)
+    metric: FloatArray  # (d, d)
+    parts: FloatArray  # (tasks, d, d), covariance of the vector by a unit of each noise variance
+    factors: FloatArray  # (tasks,), of the noise variances beside the square
 
 
 def _shift_variance(fits: Fits, task: int, metric: FloatArray) -> float:
     """Return the variance of an estimated squared shift, that of the noise's estimate included."""
     used = [0, task]
-    covariance = np.einsum("k,kij->ij", fits.noise[used], _noise_in_shifts(fits, [task]))
-    traces = np.einsum("ij,kji->k", metric, fits.inverses[used])
-    of_noise = np.sum(2 * (traces * fits.noise[used]) ** 2 / fits.residual_rows[used])
-    shift = fits.coefficients[task] - fits.coefficients[0]
-    return _form_variance(shift, metric, covariance) + float(of_noise)
+    shift, parts = fits.coefficients[task] - fits.coefficients[0], fits.inverses[used]
+    return _square_variance(fits, used, _Square(shift, metric, parts, _traces(metric, parts)))
+
+
+def _traces(metric: FloatArray, matrices: FloatArray) -> FloatArray:
+    """Return the trace of the metric times each matrix."""
+    traces: FloatArray = np.einsum("ij,kji->k", metric, matrices)
+    return traces
 
 
 def _benefit(fits: Fits, tasks: list[int], metric: FloatArray, level: float) -> EstimatedBenefit:
     """Estimate the benefit of pooling some tasks, given the designs.
 
-    Pooling moves the main coefficients by ``sum_k M^-1 S_k delta_k``, so its squared bias is a
-    quadratic form of the shifts; everything else is linear in the noise variances.
+    Pooling moves the main coefficients by ``sum_k M^-1 S_k delta_k``; its squared norm is the
+    squared bias, and everything else is linear in the noise variances.
     """
     used = [0, *tasks]
     inverse = np.linalg.inv(fits.moments[used].sum(axis=0))
-    pulls = inverse @ fits.moments[used]  # of each task, (1 + len(tasks), d, d)
-    K, d = len(tasks), metric.shape[0]
-    stacked = pulls[1:].transpose(1, 0, 2).reshape(d, K * d)
-    form = stacked.T @ metric @ stacked
-    shifts = (fits.coefficients[tasks] - fits.coefficients[0]).ravel()
-    noise_in_shifts = _noise_in_shifts(fits, tasks)
-    # What each noise variance adds: to the observed form, and to both errors.
-    inside = np.array([np.sum(form * part.T) for part in noise_in_shifts])
-    pooled = np.einsum("ij,kji->k", metric, pulls @ inverse)
-    factors = inside - pooled
+    pulls = inverse @ fits.moments[used]  # (1 + len(tasks), d, d)
+    shifts = fits.coefficients[tasks] - fits.coefficients[0]
+    moved = np.einsum("kij,kj->i", pulls[1:], shifts)
+    # How far the noise of each fit moves it: that of the main task is in all shifts.
+    reach = np.concatenate([pulls[1:].sum(axis=0)[None], pulls[1:]])
+    parts = reach @ fits.inverses[used] @ reach.swapaxes(-1, -2)
+    inside = _traces(metric, parts)
+    factors = inside - _traces(metric, pulls @ inverse)
     factors[0] += np.sum(metric * fits.inverses[0])
     noise = fits.noise[used]
-    benefit = float(factors @ noise - shifts @ form @ shifts)
-    covariance = np.einsum("k,kij->ij", noise, noise_in_shifts)
-    variance = _form_variance(shifts, form, covariance)
-    variance += float(np.sum(2 * (factors * noise) ** 2 / fits.residual_rows[used]))
-    error = float(np.sqrt(variance))
+    benefit = float(factors @ noise - moved @ metric @ moved)
+    error = float(np.sqrt(_square_variance(fits, used, _Square(moved, metric, parts, factors))))
     # Satterthwaite: residual rows of the tasks, by their parts of the noise in the form.
-    parts = inside * noise
-    freedom = parts.sum() ** 2 / max(np.sum(parts**2 / fits.residual_rows[used]), _TINY)
+    added = inside * noise
+    freedom = added.sum() ** 2 / max(np.sum(added**2 / fits.residual_rows[used]), _TINY)
     quantile = float(stdtrit(max(freedom, 1.0), (1 + level) / 2))
     size = float(fits.coefficients[0] @ metric @ fits.coefficients[0])
     verdict = CANNOT_TELL

@@ -1,3 +1,4 @@
+import tracemalloc
 from functools import cache
 
 import numpy as np
@@ -316,6 +317,18 @@ def test_a_main_task_with_one_residual_row_is_no_proof():
     estimate = estimate_problem(*make_data(counts=(5, 20, 25), coefficients=far))
     assert np.isfinite(estimate.together.benefit)
     assert estimate.together.verdict != "helps"
+
+
+def test_many_tasks_take_little_memory():
+    # All shifts together have a thousand entries; no matrix of their size for each task.
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((15, 10)) for _ in range(101)]
+    y = [rng.standard_normal(15) for _ in X]
+    tracemalloc.start()
+    estimate_problem(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 # --- input and output ----------------------------------------------------------------------
