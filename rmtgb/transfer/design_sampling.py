@@ -47,7 +47,7 @@ def sample_shared_errors(
     d, n_rows = problem.n_features, float(counts.sum())
     excess = n_rows - d - 1
     bias2, variance = [], []
-    for size in _batches(n_draws, len(a) * d * d):
+    for size in batches(n_draws, len(a) * d * d):
         parts = np.stack([draw_wishart(rng, int(n), d, size) for n in counts], axis=1)
         inverse = np.linalg.inv(np.linalg.cholesky(parts.sum(axis=1)))[:, None]
         U = inverse @ parts @ inverse.swapaxes(-1, -2)
@@ -91,7 +91,7 @@ def sample_design_errors(
     shifts = problem.vectors - problem.vectors[0]
     roots = np.linalg.cholesky(problem.task_covariances[active])
     bias2, variance = [], []
-    for size in _batches(n_draws, len(active) * d * d):
+    for size in batches(n_draws, len(active) * d * d):
         S = np.stack(
             [
                 root @ draw_wishart(rng, int(problem.n_samples[k]), d, size) @ root.T
@@ -163,7 +163,21 @@ def draw_wishart(rng: np.random.Generator, n_rows: int, d: int, size: int) -> Fl
     return root @ root.swapaxes(-1, -2)
 
 
-def _batches(n_draws: int, values_per_draw: int) -> Iterator[int]:
-    largest = max(_BATCH_VALUES // values_per_draw, 1)
-    for start in range(0, n_draws, largest):
-        yield min(largest, n_draws - start)
+def batches(n_items: int, values_per_item: int, limit: int = _BATCH_VALUES) -> Iterator[int]:
+    """Yield how many items to take at once, so that a batch has no more values than the limit.
+
+    Parameters
+    ----------
+    n_items, values_per_item : int
+        How many there are, and how many numbers each has.
+    limit : int
+        Numbers of a batch.
+
+    Yields
+    ------
+    size : int
+        One or more; all together they are `n_items`.
+    """
+    largest = max(limit // values_per_item, 1)
+    for start in range(0, n_items, largest):
+        yield min(largest, n_items - start)

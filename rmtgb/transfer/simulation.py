@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb.transfer.design_sampling import batches
 from rmtgb.transfer.network import check_network
 from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import Result
@@ -87,16 +87,14 @@ def simulate(
         )
     rng = np.random.default_rng(random_state)
     if rank is None:
-        rows_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
+        values_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
         draw = _draw_least_squares
     else:
         check_network(problem, rank, a)
-        rows_per_repeat = problem.n_tasks * problem.n_features
+        values_per_repeat = problem.n_tasks * problem.n_features
         draw = _draw_network
-    size = max(_BATCH_VALUES // rows_per_repeat, 1)
     total, total_squares, mean = 0.0, 0.0, np.zeros(problem.n_features)
-    for start in range(0, n_repeats, size):
-        count = min(size, n_repeats - start)
+    for count in batches(n_repeats, values_per_repeat, _BATCH_VALUES):
         deviations = draw(problem, np.where(used, a, 0.0), rank, count, rng)
         errors = np.einsum("bi,ij,bj->b", deviations, problem.metric, deviations)
         total += errors.sum()
@@ -122,7 +120,7 @@ def _draw_least_squares(
     moments, pulls = np.zeros((count, d, d)), np.zeros((count, d))
     for task in np.flatnonzero(weights):
         root = np.linalg.cholesky(problem.task_covariances[task])
-        for n in _parts(int(problem.n_samples[task]), count * d):
+        for n in batches(int(problem.n_samples[task]), count * d, _BATCH_VALUES):
             X = rng.standard_normal((count, n, d)) @ root.T
             noise = np.sqrt(problem.noise_variance[task]) * rng.standard_normal((count, n))
             y = X @ W[task] + noise
@@ -131,13 +129,6 @@ def _draw_least_squares(
             pulls += (turned @ y[..., None])[..., 0]
     solved: FloatArray = np.linalg.solve(moments, pulls[..., None])[..., 0]
     return solved - W[0]
-
-
-def _parts(n_rows: int, values_per_row: int) -> Iterator[int]:
-    """Yield numbers of rows whose designs fit into a batch."""
-    largest = max(_BATCH_VALUES // values_per_row, 1)
-    for start in range(0, n_rows, largest):
-        yield min(largest, n_rows - start)
 
 
 def _draw_network(
