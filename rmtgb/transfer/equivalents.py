@@ -8,6 +8,8 @@ over the rows; "second" has corrections that make it exact for equal weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import brentq
 
@@ -41,7 +43,7 @@ def equivalent_parts(
     a, n = weights[active], problem.n_samples[active].astype(np.float64)
     gram = problem.gram[np.ix_(active, active)]
     noise, d = problem.noise_variance[active], problem.n_features
-    t = _solve(lambda log_t: _rows_used(n, a * np.exp(log_t), order) - d, a)
+    t = _solve(lambda log_t: float(n @ _used(n, a * np.exp(log_t), order)) - d)
     share = n * _used(n, a * t, order) / d
     mean2 = max(float(share @ gram @ share), 0.0)
     distance2 = np.maximum(np.diag(gram) - 2 * gram @ share + mean2, 0.0)  # |delta_k - m|^2
@@ -55,12 +57,12 @@ def equivalent_parts(
     return mean2 + cost, float(a * t * slopes @ noise / slopes.sum())
 
 
-def _solve(excess: object, weights: FloatArray) -> float:
+def _solve(excess: Callable[[float], float]) -> float:
     """Return t > 0 at which an increasing function of log t vanishes."""
     low, high = -1.0, 1.0
-    while excess(low) > 0:  # type: ignore[operator]
+    while excess(low) > 0:
         low *= 2
-    while excess(high) < 0:  # type: ignore[operator]
+    while excess(high) < 0:
         high *= 2
         if high > 700:  # exp overflows: the rows are too few for a finite error
             raise FloatingPointError("there is no finite equivalent")
@@ -73,10 +75,6 @@ def _used(n: FloatArray, x: FloatArray, order: str) -> FloatArray:
     if order == "first":
         return h
     return h - h**2 * (1 - h) / (n @ (h * (1 - h)))
-
-
-def _rows_used(n: FloatArray, x: FloatArray, order: str) -> float:
-    return float(n @ _used(n, x, order))
 
 
 def _slopes(n: FloatArray, x: FloatArray) -> FloatArray:

@@ -22,14 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from numpy.polynomial import legendre
 from scipy.linalg import eigvalsh_tridiagonal
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
+from rmtgb.transfer.problem import FloatArray
 
 # Degrees beyond the largest one that occurs whose zeros mark where all functions have decayed,
 # and the exponent below which they have not decayed at the end of the interval.
