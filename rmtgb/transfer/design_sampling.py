@@ -41,7 +41,7 @@ def sample_shared_errors(
     bias2, variance : ndarray of shape (n_draws,), float64
         Their means are unbiased.
     """
-    active = (weights > 0) & (problem.n_samples > 0)
+    active = problem.active(weights)
     a, counts = weights[active], problem.n_samples[active]
     gram, noise = problem.gram[np.ix_(active, active)], problem.noise_variance[active]
     d, n_rows = problem.n_features, float(counts.sum())
@@ -86,7 +86,7 @@ def sample_design_errors(
     bias2, variance : ndarray of shape (n_draws,), float64
         Their means are unbiased.
     """
-    active = np.flatnonzero((weights > 0) & (problem.n_samples > 0))
+    active = np.flatnonzero(problem.active(weights))
     d, metric = problem.n_features, problem.metric
     shifts = problem.vectors - problem.vectors[0]
     roots = np.linalg.cholesky(problem.task_covariances[active])

@@ -39,7 +39,7 @@ def equivalent_parts(
     """
     if problem.has_task_covariances or problem.has_test_metric:
         return _with_covariances(problem, weights)
-    active = (weights > 0) & (problem.n_samples > 0)
+    active = problem.active(weights)
     a, n = weights[active], problem.n_samples[active].astype(np.float64)
     gram = problem.gram[np.ix_(active, active)]
     noise, d = problem.noise_variance[active], problem.n_features
@@ -88,7 +88,7 @@ def _slopes(n: FloatArray, x: FloatArray) -> FloatArray:
 
 def _with_covariances(problem: LinearTransferProblem, weights: FloatArray) -> tuple[float, float]:
     """Approximate the same where covariances differ between tasks, or from the test rows'."""
-    active = (weights > 0) & (problem.n_samples > 0)
+    active = problem.active(weights)
     a, n = weights[active], problem.n_samples[active].astype(np.float64)
     covariances = problem.task_covariances[active]
     tau = _traces_by_iteration(n, a, covariances)

@@ -13,7 +13,9 @@ from rmtgb.transfer.design_sampling import fixed_parts
 from rmtgb.transfer.problem import (
     FloatArray,
     as_floats,
+    check_coefficients,
     check_covariance,
+    check_noise_variance,
     check_weights,
 )
 from rmtgb.transfer.results import TransferError, make_error
@@ -49,13 +51,9 @@ class FixedDesign:
         """Check the arrays of a caller; see `fixed_design_error`."""
         if len(designs) == 0:
             raise ValueError("designs must hold one matrix for each task.")
-        W = as_floats("coefficients", coefficients, (len(designs), None))
+        W = check_coefficients(coefficients, len(designs))
         d = W.shape[1]
-        if d < 1:
-            raise ValueError("coefficients must have at least one column.")
-        noise = as_floats("noise_variance", noise_variance, (len(designs),))
-        if (noise < 0).any():
-            raise ValueError(f"noise_variance must be >= 0, got {noise.min()}.")
+        noise = check_noise_variance(noise_variance, len(designs))
         X = [as_floats(f"designs[{k}]", X, (None, d)) for k, X in enumerate(designs)]
         moments = np.stack([rows.T @ rows for rows in X])
         if test_covariance is None:

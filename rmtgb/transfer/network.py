@@ -16,7 +16,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
+from rmtgb.transfer.problem import (
+    FloatArray,
+    LinearTransferProblem,
+    check_integer,
+    check_problem,
+    check_weights,
+)
 from rmtgb.transfer.results import NetworkBound
 
 _TIE = 1e-12
@@ -75,7 +81,7 @@ def network_bound(
     check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
     check_network(problem, rank, a)
-    used = np.flatnonzero((a > 0) & (problem.n_samples > 0))
+    used = np.flatnonzero(problem.active(a))
     root = np.linalg.cholesky(problem.common_covariance)
     spectrum = _Spectrum(
         Y=(np.sqrt(a * problem.n_samples)[:, None] * (problem.vectors @ root))[used].T,
@@ -113,8 +119,7 @@ def network_bound(
 
 def check_network(problem: LinearTransferProblem, rank: int, weights: FloatArray) -> None:
     """Refuse a problem, a rank or weights for which the network is not known."""
-    if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
-        raise ValueError(f"rank must be an integer >= 1, got {rank!r}.")
+    check_integer("rank", rank, minimum=1)
     if problem.coefficients is None:
         raise ValueError("The network needs coefficients: shift_gram does not determine it.")
     if problem.has_task_covariances or problem.has_test_metric:

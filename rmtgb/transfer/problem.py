@@ -65,9 +65,7 @@ class LinearTransferProblem:
 
     def __post_init__(self) -> None:
         n_samples = _check_counts(self.n_samples)
-        noise = as_floats("noise_variance", self.noise_variance, (len(n_samples),))
-        if (noise < 0).any():
-            raise ValueError(f"noise_variance must be >= 0, got {noise.min()}.")
+        noise = check_noise_variance(self.noise_variance, len(n_samples))
         self._set(n_samples=n_samples, noise_variance=noise)
         if (self.coefficients is None) == (self.shift_gram is None):
             raise ValueError("Either coefficients or shift_gram must be given, and not both.")
@@ -83,10 +81,8 @@ class LinearTransferProblem:
             object.__setattr__(self, name, value)
 
     def _check_coefficients(self) -> None:
-        W = as_floats("coefficients", self.coefficients, (self.n_tasks, None))
+        W = check_coefficients(self.coefficients, self.n_tasks)
         d = W.shape[1]
-        if d < 1:
-            raise ValueError("coefficients must have at least one column.")
         if self.n_features not in (None, d):
             raise ValueError(
                 f"n_features must be {d}, as coefficients are, got {self.n_features}."
@@ -234,6 +230,21 @@ class LinearTransferProblem:
         W[:, :rank] = root - root[0]
         return W
 
+    def active(self, weights: FloatArray) -> BoolArray:
+        """Tell which tasks take part: those that have rows and a weight above 0.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (K + 1,), float64
+            Weights, 0 or more.
+
+        Returns
+        -------
+        mask : ndarray of shape (K + 1,), bool
+        """
+        mask: BoolArray = (weights > 0) & (self.n_samples > 0)
+        return mask
+
     def _gram_in(self, metric: FloatArray) -> FloatArray:
         shifts = self.coefficients - self.coefficients[0]
         gram: FloatArray = shifts @ metric @ shifts.T
@@ -302,6 +313,22 @@ def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArr
     return array
 
 
+def check_noise_variance(noise_variance: Any, n_tasks: int) -> FloatArray:
+    """Return variances of the noise, one for each task."""
+    noise = as_floats("noise_variance", noise_variance, (n_tasks,))
+    if (noise < 0).any():
+        raise ValueError(f"noise_variance must be >= 0, got {noise.min()}.")
+    return noise
+
+
+def check_coefficients(coefficients: Any, n_tasks: int) -> FloatArray:
+    """Return coefficients of each task, (n_tasks, d)."""
+    W = as_floats("coefficients", coefficients, (n_tasks, None))
+    if W.shape[1] < 1:
+        raise ValueError("coefficients must have at least one column.")
+    return W
+
+
 def check_covariance(name: str, matrix: FloatArray, singular: bool) -> None:
     """Refuse a matrix that is no covariance, or one that is singular unless that is allowed."""
     scale = max(np.abs(matrix).max(), np.finfo(float).tiny)
@@ -323,6 +350,13 @@ def check_problem(problem: Any) -> None:
         raise TypeError(
             f"problem must be a LinearTransferProblem, got {type(problem).__name__}{hint}."
         )
+
+
+def check_integer(name: str, value: Any, minimum: int) -> int:
+    """Return an integer that is at least the minimum."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
+    return int(value)
 
 
 def check_weights(weights: Any, n_tasks: int) -> FloatArray:

@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from rmtgb.transfer.design_sampling import batches
 from rmtgb.transfer.network import check_network
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem, check_weights
+from rmtgb.transfer.problem import (
+    FloatArray,
+    LinearTransferProblem,
+    check_integer,
+    check_problem,
+    check_weights,
+)
 from rmtgb.transfer.results import Result
 
 # Numbers of a batch of designs: some tens of megabytes.
@@ -78,9 +84,8 @@ def simulate(
     """
     check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
-    if isinstance(n_repeats, bool) or not isinstance(n_repeats, int | np.integer) or n_repeats < 2:
-        raise ValueError(f"n_repeats must be an integer >= 2, got {n_repeats!r}.")
-    used = (a > 0) & (problem.n_samples > 0)
+    n_repeats = check_integer("n_repeats", n_repeats, minimum=2)
+    used = problem.active(a)
     if problem.n_samples[used].sum() < problem.n_features:
         raise ValueError(
             f"At least n_features={problem.n_features} rows with a weight are needed."

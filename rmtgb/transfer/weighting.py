@@ -20,6 +20,7 @@ from rmtgb.transfer.problem import (
     BoolArray,
     FloatArray,
     LinearTransferProblem,
+    check_integer,
     check_problem,
     check_weights,
 )
@@ -77,7 +78,7 @@ def weighted_error(
     a = check_weights(weights, problem.n_tasks)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {list(_METHODS)}, got {method!r}.")
-    active = (a > 0) & (problem.n_samples > 0)
+    active = problem.active(a)
     n_rows = check_rows(problem, active)
     main_only = main_only_error(problem)
     if n_rows <= problem.n_features + 1:
@@ -87,11 +88,11 @@ def weighted_error(
         if exact is not None:
             return exact
     if method in ("auto", "monte_carlo"):
-        return _by_monte_carlo(problem, np.where(active, a, 0.0), n_draws, random_state)
+        return _by_monte_carlo(problem, a, n_draws, random_state)
     order = method.removesuffix("_order")
     if order == "second" and (problem.has_task_covariances or problem.has_test_metric):
         raise ValueError('method="second_order" exists for one covariance of all rows only.')
-    parts = equivalent_parts(problem, np.where(active, a, 0.0), order)
+    parts = equivalent_parts(problem, a, order)
     return make_error(*parts, main_only, "approximation")
 
 
@@ -123,12 +124,11 @@ def _equal(weights: FloatArray) -> bool:
 def _by_monte_carlo(
     problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
 ) -> TransferError:
-    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 2:
-        raise ValueError(f"n_draws must be an integer >= 2, got {n_draws!r}.")
+    n_draws = check_integer("n_draws", n_draws, minimum=2)
     rng = np.random.default_rng(random_state)
     own = problem.has_task_covariances or problem.has_test_metric
     sample = sample_design_errors if own else sample_shared_errors
-    bias2, variance = sample(problem, weights, int(n_draws), rng)
+    bias2, variance = sample(problem, weights, n_draws, rng)
     spread = np.std(bias2 + variance, ddof=1) / np.sqrt(n_draws)
     return make_error(
         bias2.mean(), variance.mean(), main_only_error(problem), "monte_carlo", spread
