@@ -24,8 +24,8 @@ import numpy as np
 from _common import duration, print_circumstances, print_row, save, seconds, smooth_data
 from _libraries import Settings, make_rmtgb
 
-from rmtgb._jit import kernel
-from rmtgb._team import Team
+from rmtgb.engine.jit import kernel
+from rmtgb.engine.team import Team
 from rmtgb.tree.kernels import histograms
 
 N_CODES = 256

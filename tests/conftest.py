@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 _SOURCES = sorted((Path(__file__).parent.parent / "rmtgb").rglob("*.py"))
-_KERNELS = [text for path in _SOURCES if "_jit import" in (text := path.read_text())]
+_KERNELS = [text for path in _SOURCES if "engine.jit import" in (text := path.read_text())]
 _DIGEST = hashlib.sha256("".join(_KERNELS).encode()).hexdigest()[:16]
 
 # Numba does not notice that a function called by a cached kernel has changed: a cache of

@@ -210,14 +210,14 @@ def test_a_folder_set_by_the_user_wins(installed):
 
 
 def test_without_compilation_nothing_is_kept(installed):
-    then = "from rmtgb._jit import kernel; kernel(lambda: 0)"  # also not one of our own
+    then = "from rmtgb.engine.jit import kernel; kernel(lambda: 0)"  # also not one of our own
     assert installed.run(then=then, NUMBA_DISABLE_JIT="1") == (-2, "")
     assert installed.kernels() == []
 
 
 def test_a_folder_that_vanishes_is_no_error(installed):
     then = f"""
-from rmtgb._cache import places
+from rmtgb.engine.cache import places
 places().write.rmdir()
 places().write.write_text("")
 assert str(places().write) == {str(installed.in_tree)!r}

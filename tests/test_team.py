@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import config
 
-from rmtgb._jit import kernel
-from rmtgb._team import Team, barrier, share, take_ticket
+from rmtgb.engine.jit import kernel
+from rmtgb.engine.team import Team, barrier, share, take_ticket
 
 pytestmark = pytest.mark.skipif(config.DISABLE_JIT, reason="without compilation a team is one")
 

@@ -6,17 +6,17 @@ called by every member of a team.
 
 import numpy as np
 
-from rmtgb._jit import inner, kernel, part
-from rmtgb._team import share, take_ticket
 from rmtgb.boosting.gate_rounds import combine_sides, step_theta
 from rmtgb.boosting.task_rows import give_back_rows, take_rows, to_common_codes
+from rmtgb.engine.jit import inner, kernel, part
+from rmtgb.engine.random import mix
+from rmtgb.engine.team import share, take_ticket
 from rmtgb.losses.pointwise import fill_gradients, sum_losses
 from rmtgb.tree.kernels.growth import N_NODES, N_SETS, N_SLOPES, grow_tree
 from rmtgb.tree.kernels.leaves import add_leaf_values, set_leaf_quantiles
 from rmtgb.tree.kernels.linear_leaves import fit_slopes
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import pack_rows
-from rmtgb.tree.kernels.random import mix
 
 #: Coefficients below which a row says nothing about an ensemble's leaf quantiles.
 MIN_COEFFICIENT = 1e-3

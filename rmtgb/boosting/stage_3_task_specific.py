@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb._team import Team
 from rmtgb.boosting.booster import ensemble_fields
 from rmtgb.boosting.rounds import boost
+from rmtgb.engine.team import Team
 from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.job import Job, make_records
 from rmtgb.tree.slots import TreeSlots

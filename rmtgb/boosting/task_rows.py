@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rmtgb._jit import inner, part
-from rmtgb._team import share
+from rmtgb.engine.jit import inner, part
+from rmtgb.engine.team import share
 from rmtgb.tree.dtypes import SET_WORDS, STANDARDIZED
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import bit_length

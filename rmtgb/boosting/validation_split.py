@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from rmtgb._jit import kernel
-from rmtgb.tree.kernels.random import mix
+from rmtgb.engine.jit import kernel
+from rmtgb.engine.random import mix
 
 #: Weight of validation rows that is enough to choose on.
 ENOUGH_WEIGHT = 300.0

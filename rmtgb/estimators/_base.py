@@ -21,11 +21,11 @@ from rmtgb._compat import (
     openmp_n_threads,
     with_callbacks,
 )
-from rmtgb._team import Team, cores_for_worker
 from rmtgb.boosting.fit import FitSettings, Rows, fit_rows
 from rmtgb.boosting.model import PARTS
 from rmtgb.boosting.stage_lengths import Stopping
 from rmtgb.boosting.state import StageSettings, TreeSettings
+from rmtgb.engine.team import Team, cores_for_worker
 from rmtgb.estimators._importances import Importances
 from rmtgb.estimators._input import InputReader, read_weight
 from rmtgb.estimators._progress import FitProgress

@@ -14,7 +14,7 @@ algorithm 3.
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 from rmtgb.losses.weighted_quantile import weighted_quantile
 
 

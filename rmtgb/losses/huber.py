@@ -9,7 +9,7 @@ Statistics 35.
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 from rmtgb.losses.weighted_quantile import weighted_quantile
 
 #: Median absolute deviation times this estimates the standard deviation of a normal

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 #: Smallest share of a class whose logarithm is used as a raw prediction.
 SMALLEST_SHARE = float(np.finfo(np.float64).eps)

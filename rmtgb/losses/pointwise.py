@@ -7,7 +7,7 @@ A row's gradient depends on that row alone: how the rows are divided changes no 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner, kernel
+from rmtgb.engine.jit import inner, kernel
 from rmtgb.losses import absolute_and_quantile, huber, log_loss, poisson, squared_error
 from rmtgb.losses.codes import (
     ABSOLUTE_ERROR,

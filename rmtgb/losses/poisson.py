@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 from rmtgb.losses.safe_exp import MAX_EXPONENT, safe_exp
 
 #: Smallest mean whose logarithm is used as a raw prediction.

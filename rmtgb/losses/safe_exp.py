@@ -2,7 +2,7 @@
 
 import math
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 #: Largest argument of an exponential. The gain of a split squares sums of gradients:
 #: exp(300) = 2e130 leaves the square finite for 1e20 rows, where exp(700) would make

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 
 @inner

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb._jit import inner, kernel
+from rmtgb.engine.jit import inner, kernel
 
 #: Logit of the outlier weight of a task before there is evidence: a weight of 0.12.
 START = 2.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb._team import Team
+from rmtgb.engine.team import Team
 from rmtgb.tree.dtypes import CODE, STANDARDIZED, BinnedFeatures
 from rmtgb.tree.kernels.binning import GROUP, bin_rows
 from rmtgb.tree.standardizer import Standardizer, describe

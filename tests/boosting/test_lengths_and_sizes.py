@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb._team import Team
 from rmtgb.boosting.state import TrainingSet
 from rmtgb.boosting.validation_split import ENOUGH_WEIGHT, split_by_content
+from rmtgb.engine.team import Team
 from rmtgb.losses import make_loss
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tree.binning import BinMapper

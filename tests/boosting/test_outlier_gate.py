@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from rmtgb import RMTGBRegressor
-from rmtgb._jit import kernel
-from rmtgb._team import Team
 from rmtgb.boosting import gate_rounds
 from rmtgb.datasets import make_task_scenario
+from rmtgb.engine.jit import kernel
+from rmtgb.engine.team import Team
 from rmtgb.losses import make_loss
 from rmtgb.tasks.outlier_gate import exchanges_sides
 from rmtgb.tree.job import make_records

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb._jit import kernel
-from rmtgb._team import Team
 from rmtgb.boosting import rounds
 from rmtgb.boosting.booster import Booster
 from rmtgb.boosting.state import BoostState, TrainingSet, TreeSettings
+from rmtgb.engine.jit import kernel
+from rmtgb.engine.team import Team
 from rmtgb.losses import make_loss
 from rmtgb.tree.binning import BinMapper, distribution, quantile_thresholds
 from rmtgb.tree.dtypes import Packing

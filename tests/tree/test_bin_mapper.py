@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtgb._team import Team
+from rmtgb.engine.team import Team
 from rmtgb.tree import binning
 from rmtgb.tree.binning import BLOCK_ROWS, BinMapper
 from tests.oracles import tree as oracle

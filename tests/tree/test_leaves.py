@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb._jit import kernel
+from rmtgb.engine.jit import kernel
 from rmtgb.tree.kernels import quantile as quantiles
 from tests.oracles import tree as oracle
 from tests.tree.cases import draw, grow

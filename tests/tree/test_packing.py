@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtgb._team import Team
+from rmtgb.engine.team import Team
 from rmtgb.tree.job import Job
 from tests.tree.cases import Problem, pack_rows, packing_of, settings, unpack
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtgb._jit import kernel
+from rmtgb.engine.jit import kernel
 from rmtgb.tree.dtypes import SPLIT, Packing
 from rmtgb.tree.kernels import splitting
 from tests.oracles import tree as oracle

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtgb._team import Team
+from rmtgb.engine.team import Team
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
 from rmtgb.tree.standardizer import TAIL

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb._team import Team
 from rmtgb.boosting.stage_3_task_specific import TaskStage
 from rmtgb.boosting.state import BoostState, StageSettings
+from rmtgb.engine.team import Team
 from rmtgb.tree.dtypes import SET_WORDS, SLOPE, TREE_NODE
 from rmtgb.tree.ensemble import Ensemble
 from tests.oracles import tree as oracle

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb._jit import inner, kernel
+from rmtgb.engine.jit import inner, kernel
 
 #: Values whose bins are searched side by side, in vectors where the processor has them.
 GROUP = 64

@@ -6,14 +6,14 @@ leaf are divided among the members for moving, its features for histograms and s
 
 import numpy as np
 
-from rmtgb._jit import inner, part
-from rmtgb._team import share
+from rmtgb.engine.jit import inner, part
+from rmtgb.engine.random import mix, uniform
+from rmtgb.engine.team import share
 from rmtgb.tree.dtypes import SET_WORDS
 from rmtgb.tree.kernels.histograms import TILE, build_histograms
 from rmtgb.tree.kernels.memory import array_of, wait
 from rmtgb.tree.kernels.packing import packing_of, unpack
 from rmtgb.tree.kernels.partition import collect_share, divide_share
-from rmtgb.tree.kernels.random import mix, uniform
 from rmtgb.tree.kernels.splitting import (
     Scratch,
     complete_split,

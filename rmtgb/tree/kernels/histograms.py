@@ -6,7 +6,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 #: Features per pass over the rows of a node: their codes fill a cache line at most, and
 #: their histograms the second-level cache.

@@ -1,7 +1,7 @@
 """What happens at the leaves of a grown tree: other values, and the prediction."""
 
-from rmtgb._jit import inner
-from rmtgb._team import share
+from rmtgb.engine.jit import inner
+from rmtgb.engine.team import share
 from rmtgb.tree.kernels.growth import N_LEAVES
 from rmtgb.tree.kernels.linear_leaves import add_linear_values, slope_part, slopes_of
 from rmtgb.tree.kernels.memory import array_of

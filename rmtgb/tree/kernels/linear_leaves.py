@@ -7,8 +7,8 @@ number of threads changes a bit.
 
 import numpy as np
 
-from rmtgb._jit import inner, part
-from rmtgb._team import share
+from rmtgb.engine.jit import inner, part
+from rmtgb.engine.team import share
 from rmtgb.tree.dtypes import MAX_SLOPES, MISSING_Z, TILE_ROWS, Z_UNIT
 from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE
 from rmtgb.tree.kernels.memory import array_of, wait

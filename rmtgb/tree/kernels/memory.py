@@ -8,8 +8,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from numba.np.numpy_support import from_dtype
 
-from rmtgb._jit import inner
-from rmtgb._team import barrier
+from rmtgb.engine.jit import inner
+from rmtgb.engine.team import barrier
 from rmtgb.tree.dtypes import JOB_ARRAYS
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from rmtgb._jit import inner
-from rmtgb._team import share
+from rmtgb.engine.jit import inner
+from rmtgb.engine.random import uniform
+from rmtgb.engine.team import share
 from rmtgb.tree.dtypes import Packing
 from rmtgb.tree.kernels.memory import array_of, wait
-from rmtgb.tree.kernels.random import uniform
 
 #: Bits of one row's gradient and hessian at the most; more would not change a float64 sum.
 GRADIENT_BITS = 40

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rmtgb._jit import inner
-from rmtgb._team import share
+from rmtgb.engine.jit import inner
+from rmtgb.engine.team import share
 from rmtgb.tree.kernels.memory import array_of
 from rmtgb.tree.kernels.splitting import in_set
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 
 @inner

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import config
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
+from rmtgb.engine.random import uniform
 from rmtgb.tree.dtypes import Packing
 from rmtgb.tree.kernels.packing import unpack
-from rmtgb.tree.kernels.random import uniform
 
 #: Hessian, in units of an average row of the node, below which a child is refused:
 #: its Newton step would be a division by nearly nothing.

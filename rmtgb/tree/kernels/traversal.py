@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmtgb._jit import inner, kernel
+from rmtgb.engine.jit import inner, kernel
 from rmtgb.tree.kernels.linear_leaves import slope_part, slopes_of
 from rmtgb.tree.kernels.splitting import in_set
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 #: Polls of a barrier before a waiting member offers its core to other threads.
 SPINS_BEFORE_YIELD = 2000

@@ -7,7 +7,7 @@ own and the number of threads changes no draw. The mixing function is SplitMix64
 
 import numpy as np
 
-from rmtgb._jit import inner
+from rmtgb.engine.jit import inner
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -33,7 +33,7 @@ import rmtgb
 _reduce, _rebuild = CompileResult._reduce, CompileResult._rebuild
 _PACKAGE = Path(rmtgb.__file__).absolute().parent
 #: No kernel stands in them or imports them: an edit there costs no compilation.
-_ABOVE_KERNELS = {"cli", "datasets", "estimators"}
+_ABOVE_KERNELS = {"__main__.py", "cli", "datasets", "estimators", "transfer"}
 _SEAL_BYTES = 32
 
 

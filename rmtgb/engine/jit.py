@@ -1,7 +1,7 @@
 """How every kernel of the package is compiled, in one place.
 
 Kernels run without the GIL, and several Python threads may run one kernel together as
-a team (see :mod:`rmtgb._team`), so no kernel uses Numba's own ``parallel=True``. That
+a team (see :mod:`rmtgb.engine.team`), so no kernel uses Numba's own ``parallel=True``. That
 keeps compilation short, needs no threading layer (none of which is safe for every
 caller) and changes no global thread count.
 """
@@ -15,7 +15,7 @@ from numba import config, njit
 from numba.core import event
 
 try:
-    from rmtgb import _cache
+    from rmtgb.engine import cache as _cache
 except (ImportError, AttributeError):  # a version of Numba that is built otherwise
     _cache = None  # type: ignore[assignment]
 
