@@ -1,5 +1,6 @@
 """Who is told of the rounds of boosting, and may end a stage."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
@@ -13,10 +14,13 @@ class Monitor:
         made at a time.
     """
 
-    every_round = False
+    @property
+    def every_round(self) -> bool:
+        """Whether each round must be told of before the next one begins."""
+        return False
 
     @contextmanager
-    def stage(self, name, n_rounds):
+    def stage(self, name: str, n_rounds: int) -> Iterator[None]:
         """Accompany a stage.
 
         Parameters
@@ -28,6 +32,9 @@ class Monitor:
         """
         yield
 
-    def after_rounds(self, n_rounds):
+    def after_rounds(self, n_rounds: int) -> bool:
         """Take note of some more rounds; return True to end the stage."""
         return False
+
+    def tell(self, text: str) -> None:
+        """Take note of what has just been done outside the stages."""

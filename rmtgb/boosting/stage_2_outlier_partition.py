@@ -1,35 +1,28 @@
 """Stage 2: an ensemble for inlier tasks, one for outlier tasks, and a learned weight per task."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit
+from numpy.typing import NDArray
 
-from rmtgb.boosting.booster import Booster
-from rmtgb.tasks.outlier_gate import exchanges_sides, starting_theta
-from rmtgb.tree.ensemble import Ensemble
-
-
-@dataclass(frozen=True)
-class Partition:
-    """The result of stage 2: two ensembles, and each task's logit of its outlier weight."""
-
-    inlier: Ensemble
-    outlier: Ensemble
-    theta: np.ndarray
-
-    @property
-    def n_rounds(self):
-        """Number of rounds."""
-        return self.inlier.n_rounds
-
-    @classmethod
-    def empty(cls, n_tasks, n_outputs):
-        """Return a partition without trees."""
-        return cls(Ensemble.empty(n_outputs), Ensemble.empty(n_outputs), np.zeros(n_tasks))
+from rmtgb.boosting.booster import Booster, Curve
+from rmtgb.boosting.model import Partition
+from rmtgb.boosting.monitor import Monitor
+from rmtgb.boosting.outlier_gate import exchanges_sides, starting_theta
+from rmtgb.boosting.records import INLIER, OUTLIER
+from rmtgb.boosting.rows import BoostState
+from rmtgb.boosting.settings import StageSettings, Stopping
+from rmtgb.engine.record import Array, copy, zeros
 
 
-def boost_partition(state, settings, rng, monitor, former=None, watch=None):
+def boost_partition(
+    state: BoostState,
+    settings: StageSettings,
+    seed: int,
+    monitor: Monitor,
+    former: Partition | None = None,
+    stopping: Stopping | None = None,
+) -> tuple[Partition, Curve | None]:
     """Add ``(1 - w_t) I(x) + w_t O(x)`` to the raw prediction.
 
     In each round both trees and the step of theta are computed at the same raw
@@ -41,18 +34,21 @@ def boost_partition(state, settings, rng, monitor, former=None, watch=None):
     state : BoostState
         Its raw prediction is added to.
     settings : StageSettings
-    rng : numpy.random.Generator
+    seed : int
     monitor : Monitor
         Told of every round; may end the stage.
     former : Partition, optional
-        What is to be continued: its rounds count, and theta goes on from where it was.
-    watch : Watch, optional
-        Follows the stage on validation rows and ends it.
+        What is to be continued: its rounds count, and theta goes on from where it was, pulled to
+        where it started.
+    stopping : Stopping, optional
+        When the validation rows end the stage.
 
     Returns
     -------
-    Partition
+    partition : Partition
         Without rounds all weights are 1/2: no task stands out.
+    curve : Curve or None
+        What became of it on the validation rows, if they could end it.
 
     References
     ----------
@@ -63,32 +59,42 @@ def boost_partition(state, settings, rng, monitor, former=None, watch=None):
         former = Partition.empty(training.n_tasks, training.loss.n_outputs)
     n_rounds = settings.n_iter_partition - former.n_rounds
     if n_rounds <= 0:
-        return former
-    theta = former.theta.copy() if former.n_rounds else starting_theta(training, state.team)
-    sides = state.sides()
+        return former, None
+    if former.n_rounds == 0:
+        former = former.starting_at(starting_theta(state))
+    sides, gate = _sides_and_gate(state, former)
     booster = Booster(
         state,
         settings.common_trees,
-        [former.inlier, former.outlier],
+        former.sides,
         sides,
-        False,  # coefficients make hessians differ
-        rng.integers(2**63),
-        _gate(state, sides, theta),
+        seed,
+        gate,
         settings.partition_regularization,
     )
-    booster.run(n_rounds, monitor, watch)
+    curve = booster.run(n_rounds, monitor, stopping)
+    theta, weights = gate["theta"], gate["outlier_weight"]
+    exchanged = exchanges_sides(theta, training.task_weight)
     inlier, outlier = booster.ensembles()
-    if exchanges_sides(theta, training):
-        return Partition(outlier, inlier, -theta)
-    return Partition(inlier, outlier, theta)
+    return Partition((inlier, outlier), theta, weights, former.theta_start, exchanged), curve
 
 
-def _gate(state, sides, theta):
-    """Return the arrays of the outlier gate; theta itself is stepped where it is."""
-    share = expit(theta)[state.training.task_codes]
-    return {
-        "theta": theta,
-        "theta_start": theta.copy(),
-        "outlier_weight": expit(theta),
-        "offset": state.raw - (1.0 - share) * sides[0] - share * sides[1],
+def _sides_and_gate(
+    state: BoostState, former: Partition
+) -> tuple[NDArray[np.float64], dict[str, Array]]:
+    """Return what the sides predict so far, and the arrays of the gate, stepped in place."""
+    if state.former is None:
+        sides, rest = zeros((2, *state.raw.shape), np.float64), copy(state.raw)
+    else:
+        sides = copy(state.former.sides)
+        # what stage 1 has added in this fit; nothing, to the bit, if it had no rounds
+        rest = copy(state.former.rest + (state.raw - state.former.raw))
+        share = former.weights[state.training.task_codes]
+        state.raw[:] = rest + (1.0 - share) * sides[INLIER] + share * sides[OUTLIER]
+    gate = {
+        "theta": copy(former.theta),
+        "theta_start": former.theta_start,
+        "outlier_weight": copy(former.weights),
+        "offset": rest,
     }
+    return sides, gate

@@ -1,21 +1,31 @@
 """Stage 3: an ensemble of its own for every task."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rmtgb.boosting.booster import ensemble_fields
-from rmtgb.boosting.rounds import boost
+from rmtgb.boosting.kernels.rounds import boost
+from rmtgb.boosting.model import TaskEnsembles
+from rmtgb.boosting.records import BOOST
+from rmtgb.boosting.rows import BoostState
+from rmtgb.engine.record import Record, empty, run, zeros
 from rmtgb.engine.team import Team
 from rmtgb.tree.ensemble import Ensemble
-from rmtgb.tree.job import Job, make_records
-from rmtgb.tree.slots import TreeSlots
+from rmtgb.tree.grower import TreeGrower, TreeSettings, TreeStore, grower_arrays
+from rmtgb.tree.records import GROW, N_CODES, BinnedFeatures
+from rmtgb.tree.weights import WeightUnits, Words
+
+IntArray = NDArray[np.int64]
 
 #: Bins of a numerical feature within a small task. More are slower (a scan costs more than the
 #: rows) and no more accurate: coarse thresholds vary less with few rows.
 TASK_BINS = 32
 
-#: Rows of a task for each bin that it may have beyond that.
+#: Weight of a task for each bin that it may have beyond that.
 ROWS_PER_BIN = 32
 
 #: Rounds between two looks at the losses.
@@ -24,178 +34,299 @@ ROUNDS_PER_LOOK = 50
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
 
+#: Codes of one call for each member, over all of its rounds: some tenths of a second, for until
+#: it returns nobody can interrupt it.
+CODES_PER_CALL = 2**27
 
-@dataclass(frozen=True)
-class TaskEnsembles:
-    """The ensembles of all tasks, one after another.
+#: Nodes that are grown before they are copied to where they stay.
+NODES_PER_CALL = 2**19
 
-    Attributes
-    ----------
-    trees : Ensemble
-        All trees; those of task t are ``range(starts[t], starts[t + 1])``.
-    starts : ndarray of int64 of shape (n_tasks + 1,)
-    """
+
+class GrownTrees(NamedTuple):
+    """Trees of one call: an ensemble, and the task (n_trees,) of each."""
 
     trees: Ensemble
-    starts: np.ndarray
-
-    @property
-    def n_rounds(self):
-        """Rounds of each task, shape (n_tasks,)."""
-        return np.diff(self.starts) // self.trees.n_outputs
-
-    @classmethod
-    def empty(cls, n_tasks, n_outputs):
-        """Return ensembles without trees."""
-        return cls(Ensemble.empty(n_outputs), np.zeros(n_tasks + 1, np.int64))
-
-    def followed_by(self, other):
-        """Return ensembles of each task's trees here, and then its trees there."""
-        if self.trees.n_trees == 0:
-            return other
-        tasks = np.concatenate(
-            [np.repeat(np.arange(e.starts.size - 1), np.diff(e.starts)) for e in (self, other)]
-        )
-        trees = Ensemble.joined([self.trees, other.trees]).take(np.argsort(tasks, kind="stable"))
-        return TaskEnsembles(trees, self.starts + other.starts)
+    tasks: IntArray
 
 
-class TaskStage:
-    """Stage 3: after stage 2 tasks no longer interact, so each runs all of its rounds alone.
-
-    Small tasks are given out to the members of the team one by one, the largest first;
-    large ones are worked on by all members together. Neither changes a bit.
+def boost_tasks(
+    state: BoostState,
+    trees: TreeSettings,
+    seed: int,
+    n_rounds: IntArray,
+    former: TaskEnsembles | None = None,
+) -> TaskEnsembles:
+    """Add ``K_t(x)`` to the raw prediction: for each task trees on its own rows.
 
     Parameters
     ----------
     state : BoostState
         Its raw prediction is added to.
-    settings : StageSettings
-    rng : numpy.random.Generator
+    trees : TreeSettings
+    seed : int
+    n_rounds : ndarray of int64 of shape (n_tasks,)
+        New rounds of each task.
     former : TaskEnsembles, optional
-        What is to be continued: each task goes on until it has ``n_iter_task`` rounds.
-    enough : callable, optional
-        Asked every ``ROUNDS_PER_LOOK`` rounds, with the losses so far, whether there are
-        enough rounds. Only for looking at losses: no trees are kept.
+        What is to be continued.
+
+    Returns
+    -------
+    TaskEnsembles
+        The former trees of each task, and then the new ones.
+
+    References
+    ----------
+    arXiv 2507.11411, the third block.
+    """
+    n_tasks, n_outputs = state.training.n_tasks, state.training.loss.n_outputs
+    if former is None:
+        former = TaskEnsembles.empty(n_tasks, n_outputs)
+    booster = TaskBooster(state, trees, seed, former.n_rounds, int(n_rounds.max(initial=0)))
+    grown = [GrownTrees(former.trees, former.tasks), *booster.run(0, n_rounds)]
+    return TaskEnsembles.sorted_by_task(
+        Ensemble.joined([part.trees for part in grown]),
+        np.concatenate([part.tasks for part in grown]),
+        n_tasks,
+        trees.random_thresholds,
+    )
+
+
+def watch_tasks(
+    state: BoostState,
+    trees: TreeSettings,
+    seed: int,
+    limit: int,
+    enough: Callable[[NDArray[np.float64]], bool],
+) -> NDArray[np.float64]:
+    """Look at the losses of stage 3, round by round; no trees are kept.
+
+    Parameters
+    ----------
+    state, trees, seed
+        As for :func:`boost_tasks`.
+    limit : int
+        The largest number of rounds.
+    enough : callable
+        Asked every ``ROUNDS_PER_LOOK`` rounds, with the losses so far, whether there are enough.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_tasks, n_rounds + 1, 2)
+        Sums of the loss over a task's training and validation rows before each round, and after
+        the last one.
+    """
+    n_tasks = state.training.n_tasks
+    booster = TaskBooster(state, trees, seed, np.zeros(n_tasks, np.int64), limit)
+    done = 0
+    while True:  # at least once, for losses are noted before the first round too
+        made = min(ROUNDS_PER_LOOK, limit - done)
+        for _ in booster.run(done, np.full(n_tasks, made)):
+            pass
+        done += made
+        if done == limit or enough(booster.losses[:, : done + 1]):
+            return booster.losses[:, : done + 1]
+
+
+class TaskBooster:
+    """The kernel that grows every task's ensemble on its own rows.
+
+    After stage 2 tasks no longer interact, so each runs its rounds alone. Small tasks are given
+    out to the members of the team one by one, the largest first; large ones are worked on by all
+    members together. Neither changes a bit.
+
+    Parameters
+    ----------
+    state : BoostState
+        Its raw prediction is added to.
+    trees : TreeSettings
+    seed : int
+    former_rounds : ndarray of int64 of shape (n_tasks,)
+        Rounds of earlier fits.
+    max_rounds : int
+        The largest number of rounds of a task in this fit.
 
     Attributes
     ----------
-    losses : ndarray of float64 of shape (n_tasks, n_rounds + 1, 2)
+    losses : ndarray of float64 of shape (n_tasks, max_rounds + 1, 2)
         Sums of the loss over a task's training and validation rows before each round, and
         after the last one. No columns without validation rows.
     """
 
-    def __init__(self, state, settings, rng, former=None, enough=None):
-        self._state, self._training, self._team = state, state.training, state.team
-        self._settings = settings.task_trees
-        if former is None:
-            former = TaskEnsembles.empty(self._training.n_tasks, self._training.loss.n_outputs)
-        self._former = former
-        self._missing_rounds = settings.n_iter_task - former.n_rounds
-        self._n_rounds = max(0, int(self._missing_rounds.max()))
-        self._seed = np.uint64(rng.integers(2**63))
-        per_look = self._n_rounds if enough is None else ROUNDS_PER_LOOK
-        self._grown = self._allocate(min(per_look, self._n_rounds))
-        self.losses = self._grown["losses"]
-        done = 0
-        while True:  # at least once, for losses are noted before the first round too
-            made = min(per_look, self._n_rounds - done)
-            self._boost(done, made)
-            done += made
-            if done == self._n_rounds or enough(self.losses[:, : done + 1]):
-                break
-        self.losses = self.losses[:, : done + 1]
-
-    def _allocate(self, per_look):
-        """Return the arrays in which kernels leave the losses, and the trees of some rounds."""
-        training, n_rounds = self._training, self._n_rounds
-        task_weight = np.add.reduceat(training.weight, training.offsets[:-1])
-        n_leaves = [self._settings.n_leaves(weight) for weight in task_weight]
-        self._n_leaves = np.array(n_leaves, dtype=np.int64)
-        n_rows = np.diff(training.offsets)
-        n_losses = n_rounds + 1 if training.validation_weight.size else 0
-        self._slots = TreeSlots(
-            self._n_leaves, per_look * training.loss.n_outputs, self._settings.linear_leaves
-        )
-        return {
-            **self._slots.arrays,
-            "bin_limits": np.clip(n_rows // ROWS_PER_BIN, TASK_BINS, 255),
-            "former_rounds": self._former.n_rounds,
-            "losses": np.zeros((training.n_tasks, n_losses, 2)),
+    def __init__(
+        self,
+        state: BoostState,
+        trees: TreeSettings,
+        seed: int,
+        former_rounds: IntArray,
+        max_rounds: int,
+    ) -> None:
+        training = state.training
+        self._training, self._team = training, state.team
+        self._trees, self._seed = trees, np.uint64(seed)
+        self._units = WeightUnits.of(training.weight, training.offsets)
+        self._words = Words.choose(self._units, training.constant_hessian)
+        self._leaf_limits = trees.leaf_limits(self._units)
+        rows_of_bins = self._units.totals / self._units.scale // ROWS_PER_BIN
+        self._bin_limits = np.clip(rows_of_bins, TASK_BINS, N_CODES - 1).astype(np.int64)
+        n_losses = max_rounds + 1 if training.validation_weight.size else 0
+        self.losses = zeros((training.n_tasks, n_losses, 2), np.float64)
+        self._of_tasks = {
+            "losses": self.losses,
+            "former_rounds": former_rounds,
+            "task_units": self._units.totals,
+            "bin_limits": self._bin_limits,
         }
+        self._all_rows = [
+            Record(BOOST, None, state.arrays),
+            Record(GROW, None, grower_arrays(training.binned)),
+        ]
 
-    def _boost(self, first_round, n_rounds):
-        if n_rounds == 0 and not self.losses.size:
+    def run(self, first_round: int, n_rounds: IntArray) -> Iterator[GrownTrees]:
+        """Make rounds of every task, some of them at a time.
+
+        Parameters
+        ----------
+        first_round : int
+            Rounds that were made before.
+        n_rounds : ndarray of int64 of shape (n_tasks,)
+            Rounds to be made.
+
+        Yields
+        ------
+        GrownTrees
+            New trees; those of a task in their order.
+        """
+        training = self._training
+        if not n_rounds.any() and not self.losses.size:
             return
-        job_rounds = {"first_round": first_round, "n_rounds": n_rounds}
-        n_rows = np.diff(self._training.offsets)
-        by_size = np.argsort(-n_rows, kind="stable")
-        large = n_rows[by_size] * self._training.n_features >= TEAM_TASK_CODES
-        if self._team.n_members == 1:
-            large[:] = False
-        arrays = self._state.arrays
-        source = make_records(1, arrays, {})
-        if large.any():
-            job = self._make_job(by_size[large], self._team, np.zeros(1, np.int64), job_rounds)
-            self._team.run(boost, job.records, source)
-        if not large.all():
-            queue = np.zeros(1, np.int64)
+        codes = np.diff(training.offsets) * max(1, training.n_features)
+        by_size = np.argsort(-codes, kind="stable")
+        is_large = codes[by_size] >= TEAM_TASK_CODES
+        for task in by_size[is_large]:
+            yield from self._run_large(task, first_round, int(n_rounds[task]))
+        small = by_size[~is_large]
+        done = np.zeros_like(n_rounds)
+        while small.size:
+            made = np.minimum(n_rounds - done, np.maximum(1, CODES_PER_CALL // codes))
+            for batch in self._batches(small, made, codes):
+                yield self._run_queue(batch, first_round + done[batch], made[batch])
+            done = done + made
+            small = small[done[small] < n_rounds[small]]
 
-            def take_tasks(member, n_members):
-                job = self._make_job(by_size[~large], Team(1), queue, job_rounds)
-                boost(0, 1, job.records, source)
+    def _run_large(self, task: int, first_round: int, n_rounds: int) -> Iterator[GrownTrees]:
+        """Make rounds of one task, all members together."""
+        tasks = np.array([task])
+        per_call = self._rounds_per_call(task)
+        boosting, grower = self._make_records(tasks, self._team, zeros(1, np.int64))
+        for start in range(0, max(1, n_rounds), per_call):
+            made = np.array([min(per_call, n_rounds - start)])
+            store = self._make_store(tasks, made)
+            boosting.arrays["queue"][0] = 0
+            boosting.arrays["first_rounds"][:], boosting.arrays["n_rounds"][:] = (
+                first_round + start,
+                made,
+            )
+            boosting.members["takes_rows"] = start == 0
+            boosting.members["gives_back"] = start + made[0] == n_rounds
+            run(self._team, boost, [boosting, grower, store.record, *self._all_rows])
+            yield self._gather(store, tasks, made)
 
-            self._team.run(take_tasks)
+    def _rounds_per_call(self, task: int) -> int:
+        training = self._training
+        codes = np.diff(training.offsets)[task] * training.n_features
+        nodes = 2 * self._leaf_limits[task] * training.loss.n_outputs
+        by_codes = self._team.n_members * CODES_PER_CALL // codes
+        return max(1, int(min(by_codes, NODES_PER_CALL // nodes)))
 
-    def _make_job(self, tasks, team, queue, job_rounds):
-        """Return a job with room for the largest of some tasks."""
-        training, binned = self._training, self._training.binned
-        n_rows = int(np.diff(training.offsets)[tasks].max())
-        n_leaves = int(self._n_leaves[tasks].max())
-        n_outputs, n_features = training.loss.n_outputs, training.n_features
-        bin_limit = self._grown["bin_limits"][tasks].max()
-        limits = np.where(binned.categorical, binned.n_bins, np.minimum(binned.n_bins, bin_limit))
-        sizes, fields = ensemble_fields(
-            training, self._settings, n_rows, n_leaves, training.constant_hessian
+    def _batches(self, tasks: IntArray, n_rounds: IntArray, codes: IntArray) -> Iterator[IntArray]:
+        """Divide tasks into those that are worked on in one call."""
+        nodes = 2 * self._leaf_limits * self._training.loss.n_outputs
+        size = n_rounds[tasks] * np.maximum(
+            codes[tasks] / (self._team.n_members * CODES_PER_CALL), nodes[tasks] / NODES_PER_CALL
         )
-        sizes |= {
-            "n_tasks": 1,
-            "n_offsets": 2,
-            "n_validation": n_rows if training.validation_weight.size else 0,
-            "missing_code": int(limits.max(initial=1)),
-            "threshold_width": 256,
-            "n_rebinned": n_features,
-        }
-        fields |= {"stage_seed": self._seed, **job_rounds}
-        raw = np.empty((n_outputs, n_rows))
+        batch = np.floor(np.cumsum(size)).astype(np.int64)
+        for number in np.unique(batch):
+            yield tasks[batch == number]
+
+    def _run_queue(
+        self, tasks: IntArray, first_rounds: IntArray, n_rounds: IntArray
+    ) -> GrownTrees:
+        """Make rounds of some tasks, each member of one after another."""
+        store, queue = self._make_store(tasks, n_rounds), zeros(1, np.int64)
+
+        def take_tasks(member: int, n_members: int) -> None:
+            alone = Team(1)
+            boosting, grower = self._make_records(tasks, alone, queue)
+            boosting.arrays["first_rounds"][:] = first_rounds
+            boosting.arrays["n_rounds"][:] = n_rounds
+            boosting.members["takes_rows"] = boosting.members["gives_back"] = True
+            run(alone, boost, [boosting, grower, store.record, *self._all_rows])
+
+        self._team.run(take_tasks)
+        return self._gather(store, tasks, n_rounds)
+
+    def _make_store(self, tasks: IntArray, n_rounds: IntArray) -> TreeStore:
+        n_trees = n_rounds * self._training.loss.n_outputs
+        return TreeStore(self._leaf_limits[tasks], n_trees, self._trees.linear_leaves)
+
+    def _gather(self, store: TreeStore, tasks: IntArray, n_rounds: IntArray) -> GrownTrees:
+        """Copy all trees of a store to where they stay."""
+        n_outputs = self._training.loss.n_outputs
+        n_trees = n_rounds * n_outputs
+        place = np.repeat(np.arange(tasks.size), n_trees)
+        tree = np.arange(place.size) - np.repeat(np.cumsum(n_trees) - n_trees, n_trees)
+        return GrownTrees(store.gather(place, tree, n_outputs), tasks[place])
+
+    def _make_records(self, tasks: IntArray, team: Team, queue: IntArray) -> tuple[Record, Record]:
+        """Return records with room for the largest of some tasks."""
+        training = self._training
+        n_rows = int(np.diff(training.offsets)[tasks].max())
+        grower = TreeGrower(
+            self._own_features(tasks, n_rows),
+            {"weight": empty(n_rows, np.float64)},
+            self._units,
+            self._words,
+            self._trees,
+            int(self._leaf_limits[tasks].max()),
+            training.loss.leaf_quantile,
+            team,
+        )
+        raw = empty((training.loss.n_outputs, n_rows), np.float64)
         arrays = {
-            **self._grown,
-            "categorical": binned.categorical,
-            "task_codes": np.zeros(n_rows, np.int32),  # one task: coefficient 0 for all
+            **self._of_tasks,
+            "weight": grower.record.arrays["weight"],
+            "task_codes": np.zeros(n_rows, np.int32),  # one task, of coefficient one
             "coefficient": np.ones((1, 1)),
             "raw": raw,
             "sides": raw[None],
             "queue": queue,
             "queued_tasks": tasks,
         }
-        return Job(sizes, fields, arrays, team)
+        sizes = {
+            "n_grown": tasks.size,
+            "n_offsets": 2,
+            "n_hessians": n_rows if self._words.per_row > 1 else 0,
+            "n_validation": n_rows if training.validation_weight.size else 0,
+            "n_rebinned": training.n_features,
+        }
+        numbers = {
+            "loss": training.loss.code,
+            "loss_parameter": training.loss.parameter,
+            "stage_seed": self._seed,
+        }
+        return Record(BOOST, team, arrays, sizes, numbers), grower.record
 
-    def ensembles(self, n_rounds=None):
-        """Return the trees of all tasks.
-
-        Parameters
-        ----------
-        n_rounds : ndarray of int64 of shape (n_tasks,), optional
-            Rounds to keep of each task's new ones; by default ``n_iter_task`` with the
-            former ones.
-
-        Returns
-        -------
-        TaskEnsembles
-        """
-        grown, n_outputs = self._grown, self._training.loss.n_outputs
-        n_trees = (self._missing_rounds if n_rounds is None else n_rounds) * n_outputs
-        task, tree = np.nonzero(np.arange(grown["tree_sizes"].shape[1]) < n_trees[:, None])
-        trees = self._slots.gather(task, tree, n_outputs)
-        starts = np.concatenate([[0], np.cumsum(n_trees)]).astype(np.int64)
-        return self._former.followed_by(TaskEnsembles(trees, starts))
+    def _own_features(self, tasks: IntArray, n_rows: int) -> BinnedFeatures:
+        """Return room for the codes of the largest of some tasks, in bins of their own."""
+        binned, n_features = self._training.binned, self._training.n_features
+        limit = np.minimum(binned.n_bins, self._bin_limits[tasks].max())
+        n_bins = np.where(binned.categorical, binned.n_bins, limit)
+        return BinnedFeatures(
+            empty((n_rows, n_features), binned.row_codes.dtype),
+            empty((n_features, n_rows), binned.column_codes.dtype),
+            empty(n_features, binned.n_bins.dtype),
+            binned.categorical,
+            empty((n_features, N_CODES), np.float64),
+            int(n_bins.max(initial=1)),
+            binned.standardized[:0],  # kernels look at all rows' values
+        )

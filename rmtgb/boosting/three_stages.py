@@ -5,41 +5,52 @@
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtgb.boosting.model import ThreeStageModel
+from rmtgb.boosting.monitor import Monitor
+from rmtgb.boosting.rows import BoostState
+from rmtgb.boosting.settings import Seeds, StageSettings
 from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
-from rmtgb.boosting.stage_3_task_specific import TaskStage
-from rmtgb.boosting.state import BoostState
+from rmtgb.boosting.stage_3_task_specific import boost_tasks
 
 
-def fit_three_stages(training, former, settings, rng, team, monitor, task_rounds=None):
+def fit_three_stages(
+    state: BoostState,
+    former: ThreeStageModel,
+    settings: StageSettings,
+    task_rounds: NDArray[np.int64],
+    seeds: Seeds,
+    monitor: Monitor,
+) -> ThreeStageModel:
     """Fit the stages one after another, each to what the former have left.
 
     Parameters
     ----------
-    training : TrainingSet
+    state : BoostState
+        The rows, at the prediction of ``former``.
     former : ThreeStageModel
         What the stages continue: a baseline b without trees, or a model that was fitted.
     settings : StageSettings
-    rng : numpy.random.Generator
-        Spawned once per stage, so that the length of one does not change the next.
-    team : Team
+    task_rounds : ndarray of int64 of shape (n_tasks,)
+        New rounds of stage 3 for each task.
+    seeds : Seeds
     monitor : Monitor
         Told of every round.
-    task_rounds : ndarray of int64 of shape (n_tasks,), optional
-        Rounds of stage 3 to keep of each task's new ones; all by default.
 
     Returns
     -------
     ThreeStageModel
     """
-    rng_shared, rng_partition, rng_task = rng.spawn(3)
-    state = BoostState(training, team)
     with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds):
-        shared = boost_shared(state, settings, rng_shared, monitor, former.shared)
+        shared, _ = boost_shared(state, settings, seeds.shared, monitor, former.shared)
     with monitor.stage("partition", settings.n_iter_partition - former.partition.n_rounds):
-        partition = boost_partition(state, settings, rng_partition, monitor, former.partition)
+        partition, _ = boost_partition(state, settings, seeds.partition, monitor, former.partition)
     with monitor.stage("task", 1):
-        task_stage = TaskStage(state, settings, rng_task, former.task_specific)
-        task_specific = task_stage.ensembles(task_rounds)
+        task_specific = boost_tasks(
+            state, settings.task_trees, seeds.task, task_rounds, former.task_specific
+        )
         monitor.after_rounds(1)
     return replace(former, shared=shared, partition=partition, task_specific=task_specific)

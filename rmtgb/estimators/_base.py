@@ -21,15 +21,16 @@ from rmtgb._compat import (
     openmp_n_threads,
     with_callbacks,
 )
-from rmtgb.boosting.fit import FitSettings, Rows, fit_rows
+from rmtgb.boosting.fit import fit_rows
 from rmtgb.boosting.model import PARTS
-from rmtgb.boosting.stage_lengths import Stopping
-from rmtgb.boosting.state import StageSettings, TreeSettings
+from rmtgb.boosting.rows import Rows
+from rmtgb.boosting.settings import FitSettings, StageSettings, Stopping
 from rmtgb.engine.team import Team, cores_for_worker
 from rmtgb.estimators._importances import Importances
 from rmtgb.estimators._input import InputReader, read_weight
 from rmtgb.estimators._progress import FitProgress
 from rmtgb.tasks import describe_unseen
+from rmtgb.tree.grower import TreeSettings
 
 #: Rows times features below which a team costs more than it brings.
 SMALL_CODES = 200_000
@@ -199,7 +200,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             )
         rounds = {
             "n_iter_shared": former.shared.n_rounds,
-            "n_iter_partition": former.partition.inlier.n_rounds,
+            "n_iter_partition": former.partition.n_rounds,
             "n_iter_task": int(former.task_specific.n_rounds.max()),
         }
         for name, done in rounds.items():
@@ -282,16 +283,16 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         """Set the fitted attributes."""
         model, lengths = result.model, result.lengths
         self._model = model
-        self.theta_ = model.partition.theta
-        self.outlier_weights_ = model.outlier_weights
-        self.outlier_tasks_ = self.tasks_[model.outlier_weights > 0.5]
+        self.theta_ = model.partition.outlier_theta
+        self.outlier_weights_ = model.partition.outlier_weights
+        self.outlier_tasks_ = self.tasks_[self.outlier_weights_ > 0.5]
         baseline = model.baseline.tasks
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
         self.task_clusters_ = model.clusters
         if model.clusters is None:
             self.task_clusters_ = np.zeros(self.n_tasks_, dtype=np.int64)
         self.n_iter_shared_ = model.shared.n_rounds
-        self.n_iter_partition_ = model.partition.inlier.n_rounds
+        self.n_iter_partition_ = model.partition.n_rounds
         self.n_iter_task_ = model.task_specific.n_rounds
         self.train_score_ = lengths.train_score
         self.validation_score_ = lengths.validation_score
@@ -344,7 +345,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         """
         values, codes = self._read_rows(X, task)
         with self._team(values.shape) as team:
-            parts = self._model.parts(values, codes, team)
+            parts = self._model.predict_parts(values, codes, team)
         return {name: _by_row(part) for name, part in zip(PARTS, parts, strict=True)}
 
     def _team(self, shape):

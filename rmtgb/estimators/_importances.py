@@ -43,7 +43,7 @@ class Importances:
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)
             + np.outer(_shares(rows * w**2), outlier)
         )
-        own = self._with_task_column(self._model.task_gains(self._n_model_features))
+        own = self._with_task_column(self._model.task_specific.gains(self._n_model_features))
         return np.apply_along_axis(_shares, 1, common + own)
 
     @property

@@ -1,10 +1,11 @@
 """Losses: what one prediction costs, its derivatives, and the best constant.
 
-``base`` holds the contract, ``factory`` maps names to losses, ``pointwise`` is the
-only place that chooses a formula by number, and each family of losses has one file.
+``base`` holds the contract, each family of losses has one file, ``registry`` is the table of
+them, and ``pointwise`` the only place that chooses a formula by number.
 """
 
 from rmtgb.losses.base import Loss
-from rmtgb.losses.factory import make_loss
+from rmtgb.losses.pointwise import gradients, mean_loss
+from rmtgb.losses.registry import make_loss
 
-__all__ = ["Loss", "make_loss"]
+__all__ = ["Loss", "gradients", "make_loss", "mean_loss"]

@@ -11,10 +11,13 @@ again as quantiles of the residuals (``Loss.leaf_quantile``), after Friedman (20
 algorithm 3.
 """
 
+from typing import Any, Self
+
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner
+from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.options import real_between
 from rmtgb.losses.weighted_quantile import weighted_quantile
 
 
@@ -109,41 +112,46 @@ def quantile_gradient_hessian(y: float, raw: float, parameter: float) -> tuple[f
     return 0.0, 1.0
 
 
-def absolute_intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
-    """Best constant raw prediction: the weighted median.
+class AbsoluteError(Loss):
+    """The absolute residual; the median."""
 
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Targets, and weights with a positive sum.
-    parameter : float
-        Not read.
+    name = "absolute_error"
+    code = 1
+    constant_hessian = True
+    degree = 1
+    value = staticmethod(absolute_value)
+    gradient_hessian = staticmethod(absolute_gradient_hessian)
 
-    Returns
-    -------
-    float
-        The weighted median, in units of the target.
-    """
-    return weighted_quantile(y, sample_weight, 0.5)
+    @property
+    def leaf_quantile(self) -> float:
+        """One half: leaf values are medians."""
+        return 0.5
+
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the weighted median."""
+        return np.array([weighted_quantile(y, sample_weight, 0.5)])
 
 
-def quantile_intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
-    """Best constant raw prediction: the weighted quantile.
+class QuantileError(Loss):
+    """The pinball loss; a quantile, whose level is the parameter."""
 
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Targets, and weights with a positive sum.
-    parameter : float
-        Level of the quantile, in (0, 1).
+    name = "quantile"
+    code = 3
+    constant_hessian = True
+    degree = 1
+    value = staticmethod(quantile_value)
+    gradient_hessian = staticmethod(quantile_gradient_hessian)
 
-    Returns
-    -------
-    float
-        The weighted quantile, in units of the target.
-    """
-    return weighted_quantile(y, sample_weight, parameter)
+    @classmethod
+    def make(cls, *, quantile: object = None, **options: Any) -> Self:
+        """Return the loss of a level in (0, 1)."""
+        return cls(real_between("quantile", quantile, cls.name, 0.0, 1.0))
+
+    @property
+    def leaf_quantile(self) -> float:
+        """The level."""
+        return self.parameter
+
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the weighted quantile."""
+        return np.array([weighted_quantile(y, sample_weight, self.parameter)])

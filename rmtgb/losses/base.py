@@ -1,74 +1,83 @@
-"""What the rest of the package may know about a loss."""
+"""The contract of a loss: all that the rest of the package may know about it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb.losses import absolute_and_quantile, huber, log_loss, poisson, squared_error
-from rmtgb.losses.codes import (
-    ABSOLUTE_ERROR,
-    HUBER,
-    LOG_LOSS_BINARY,
-    LOG_LOSS_MULTICLASS,
-    POISSON,
-    QUANTILE,
-    SQUARED_ERROR,
-)
-from rmtgb.losses.pointwise import fill_gradients, sum_losses
-
 FloatArray = NDArray[np.float64]
-
-_ONE_OUTPUT_INTERCEPTS: dict[int, Callable[[FloatArray, FloatArray, float], float]] = {
-    SQUARED_ERROR: squared_error.intercept,
-    ABSOLUTE_ERROR: absolute_and_quantile.absolute_intercept,
-    HUBER: huber.intercept,
-    QUANTILE: absolute_and_quantile.quantile_intercept,
-    POISSON: poisson.intercept,
-    LOG_LOSS_BINARY: log_loss.intercept,
-}
-
-#: Losses that are not listed have the identity as link.
-_INVERSE_LINKS: dict[int, Callable[[FloatArray], FloatArray]] = {
-    POISSON: poisson.inverse_link,
-    LOG_LOSS_BINARY: log_loss.inverse_link,
-    LOG_LOSS_MULTICLASS: log_loss.multiclass_inverse_link,
-}
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(ABC):
     """A loss function with everything that boosting needs of it.
 
-    Made by :func:`rmtgb.losses.make_loss`. Raw predictions always have the shape
-    (K, n), also where K is 1: the grower then knows one layout only.
+    A subclass stands in the file of its family, with its formulas, and is listed in
+    ``rmtgb.losses.registry``. Instances hold numbers only and can be pickled. Raw predictions
+    always have the shape (K, n), also where K is 1: kernels then know one layout only.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Name by which users choose the loss.
     code : int
-        Its number in the kernels, of :mod:`rmtgb.losses.codes`.
-    parameter : float
-        Delta of the Huber loss in units of the target, level of the quantile loss, 0
-        for the others.
-    n_outputs : int
-        Number K of raw predictions per row: 1, or the number of classes if there are
-        more than two.
+        Number by which compiled functions tell losses apart, each its own.
     constant_hessian : bool
         Whether the hessian of every row equals its weight.
-    leaf_quantile : float or None
-        Level in (0, 1) if leaf values are to be estimated again, as the weighted
-        quantile of the residuals ``y - raw`` in the leaf at this level.
+    is_scale_free : bool
+        Whether a multiple of the target has that multiple of the prediction.
+    degree : int
+        Power of the unit of the target that a scale-free loss is in.
+    is_likelihood : bool
+        Whether it is a negative log-likelihood on a logarithmic scale: its gradients have a known
+        variance, and raw predictions may run away.
+    value, gradient_hessian : callable
+        Compiled functions of (y, raw, parameter) for one row of unit weight: the loss, and its
+        first two derivatives by the raw prediction. What stands for the hessian where a loss has
+        none is said there. Losses of several outputs have formulas of their own, see
+        ``rmtgb.losses.pointwise``.
+    parameter : float
+        Delta of the Huber loss in units of the target, level of the quantile loss, 0 for the
+        others.
+    n_outputs : int
+        Number K of raw predictions per row: 1, or the number of classes if there are more than
+        two.
     """
 
-    name: str
-    code: int
-    parameter: float
-    n_outputs: int
-    constant_hessian: bool
-    leaf_quantile: float | None
+    name: ClassVar[str]
+    code: ClassVar[int]
+    constant_hessian: ClassVar[bool] = False
+    is_scale_free: ClassVar[bool] = True
+    degree: ClassVar[int] = 2
+    is_likelihood: ClassVar[bool] = False
+    value: ClassVar[Callable[..., Any]]
+    gradient_hessian: ClassVar[Callable[..., Any]]
+
+    parameter: float = 0.0
+    n_outputs: int = 1
+
+    @classmethod
+    def make(cls, **options: Any) -> Self:
+        """Return the loss with the options that it needs, of those of ``make_loss``.
+
+        Raises
+        ------
+        ValueError
+            If an option is missing or out of range.
+        """
+        return cls()
+
+    @property
+    def leaf_quantile(self) -> float | None:
+        """Level in (0, 1) if leaf values are weighted quantiles of ``y - raw``, else None."""
+        return None
+
+    @abstractmethod
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the best constant raw prediction (K,) for weights of which one is positive."""
 
     def fit_intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
         """Best constant raw prediction.
@@ -89,10 +98,7 @@ class Loss:
         """
         if not np.any(sample_weight > 0):
             return np.zeros(self.n_outputs)
-        if self.code == LOG_LOSS_MULTICLASS:
-            return log_loss.multiclass_intercept(y, sample_weight, self.n_outputs)
-        fit = _ONE_OUTPUT_INTERCEPTS[self.code]
-        return np.array([fit(y, sample_weight, self.parameter)])
+        return self.intercept(y, sample_weight)
 
     def inverse_link(self, raw: FloatArray) -> FloatArray:
         """Turn raw predictions into predictions.
@@ -108,60 +114,11 @@ class Loss:
             Predicted counts for poisson, probabilities of class 1 for log loss of two
             classes and of each class for more; otherwise a copy of ``raw``.
         """
-        if self.code in _INVERSE_LINKS:
-            return _INVERSE_LINKS[self.code](raw)
         return raw.copy()
 
-    def mean_loss(self, y: FloatArray, raw: FloatArray, sample_weight: FloatArray) -> float:
-        """Weighted mean of the loss.
-
-        Parameters
-        ----------
-        y : ndarray of float64 of shape (n,)
-            Targets.
-        raw : ndarray of float64 of shape (K, n)
-            Raw predictions.
-        sample_weight : ndarray of float64 of shape (n,)
-            Weights >= 0.
-
-        Returns
-        -------
-        float
-            The mean; NaN where no row has a positive weight.
-        """
-        total_weight = float(np.sum(sample_weight))
-        if not total_weight > 0.0:
-            return float("nan")
-        y, raw, sample_weight = _as_kernels_take_them(y, raw, sample_weight)
-        total = sum_losses(0, y.size, self.code, self.parameter, y, sample_weight, raw)
-        return float(total) / total_weight
-
-    def gradients(
-        self, y: FloatArray, raw: FloatArray, sample_weight: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Gradients and hessians of all rows, in new arrays.
-
-        Parameters
-        ----------
-        y : ndarray of float64 of shape (n,)
-            Targets.
-        raw : ndarray of float64 of shape (K, n)
-            Raw predictions.
-        sample_weight : ndarray of float64 of shape (n,)
-            Weights >= 0.
-
-        Returns
-        -------
-        gradient, hessian : ndarray of float64 of shape (K, n)
-            Derivatives by the raw prediction, times the weight. What stands for the
-            hessian where a loss has none is said in the file of the loss.
-        """
-        y, raw, sample_weight = _as_kernels_take_them(y, raw, sample_weight)
-        gradient, hessian = np.empty_like(raw), np.empty_like(raw)
-        fill_gradients(
-            0, y.size, self.code, self.parameter, y, sample_weight, raw, gradient, hessian
-        )
-        return gradient, hessian
+    def in_unit(self, unit: float) -> Self:
+        """Return the loss for targets and raw predictions that are divided by a unit."""
+        return self
 
     def check_target(self, y: FloatArray) -> None:
         """Refuse targets for which the loss is not defined.
@@ -184,24 +141,3 @@ class Loss:
             raise ValueError(
                 f"loss '{self.name}' needs finite values in y; found {y[~finite][0]}."
             )
-        if self.code == POISSON and (y.min() < 0 or y.max() == 0):
-            raise ValueError(
-                "loss 'poisson' needs y >= 0 with a positive sum; the smallest value "
-                f"found is {y.min():g}, the sum {y.sum():g}."
-            )
-        if self.code in (LOG_LOSS_BINARY, LOG_LOSS_MULTICLASS):
-            self._check_classes(y)
-
-    def _check_classes(self, y: FloatArray) -> None:
-        n_classes = max(2, self.n_outputs)
-        foreign = (y < 0) | (y >= n_classes) | (y != np.floor(y))
-        if foreign.any():
-            raise ValueError(
-                f"loss '{self.name}' needs class numbers 0 to {n_classes - 1} in y; "
-                f"found {y[foreign][0]:g}."
-            )
-
-
-def _as_kernels_take_them(*arrays: FloatArray) -> tuple[FloatArray, ...]:
-    """Give arrays the one layout for which kernels are compiled; mostly a no-op."""
-    return tuple(np.ascontiguousarray(array, dtype=np.float64) for array in arrays)

@@ -6,10 +6,15 @@ Huber (1964), "Robust estimation of a location parameter", Annals of Mathematica
 Statistics 35.
 """
 
+import math
+from dataclasses import replace
+from typing import Any, Self
+
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner
+from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.options import real_between
 from rmtgb.losses.weighted_quantile import weighted_quantile
 
 #: Median absolute deviation times this estimates the standard deviation of a normal
@@ -80,9 +85,7 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
     return -parameter, parameter / distance
 
 
-def intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
+def minimiser(y: FloatArray, sample_weight: FloatArray, parameter: float) -> float:
     """Best constant raw prediction, exact up to rounding.
 
     The weighted sum of gradients is a non-decreasing, piecewise linear function of the
@@ -118,7 +121,7 @@ def intercept(
     return float(centre + 0.5 * (lower + upper))
 
 
-def robust_scale(y: NDArray[np.float64], sample_weight: NDArray[np.float64]) -> float:
+def robust_scale(y: FloatArray, sample_weight: FloatArray) -> float:
     """Spread of the target that a few wild rows cannot move.
 
     It makes the loss scale free: delta is given to users as a multiple of it, as
@@ -146,3 +149,36 @@ def robust_scale(y: NDArray[np.float64], sample_weight: NDArray[np.float64]) -> 
     # Relative distances: squares of very large or very small targets would overflow.
     mean_square = np.average((distance / largest) ** 2, weights=sample_weight)
     return largest * float(np.sqrt(mean_square))
+
+
+class Huber(Loss):
+    """The Huber loss, whose parameter delta is in units of the target."""
+
+    name = "huber"
+    code = 2
+    value = staticmethod(value)
+    gradient_hessian = staticmethod(gradient_hessian)
+
+    @classmethod
+    def make(
+        cls,
+        *,
+        huber_delta: object = None,
+        y: FloatArray | None = None,
+        sample_weight: FloatArray | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return the loss with a delta in robust standard deviations of y."""
+        multiple = real_between("huber_delta", huber_delta, cls.name, 0.0, math.inf)
+        if y is None:
+            raise ValueError("y must be given for loss 'huber': its delta is relative to it.")
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        return cls(multiple * (robust_scale(y, weights) if np.any(weights > 0) else 1.0))
+
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the minimiser of the weighted sum."""
+        return np.array([minimiser(y, sample_weight, self.parameter)])
+
+    def in_unit(self, unit: float) -> Self:
+        """Return the loss with delta in a unit of the target."""
+        return replace(self, parameter=self.parameter / unit)

@@ -5,11 +5,13 @@ work on one row of a (K, n) array, so that the softmax of a row is computed once
 """
 
 import math
+from numbers import Integral
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner
+from rmtgb.losses.base import FloatArray, Loss
 
 #: Smallest share of a class whose logarithm is used as a raw prediction.
 SMALLEST_SHARE = float(np.finfo(np.float64).eps)
@@ -68,7 +70,7 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
 
 
 @inner
-def multiclass_value(row: int, y: float, raw: NDArray[np.float64]) -> float:
+def multiclass_value(row: int, y: float, raw: FloatArray) -> float:
     """Negative log-likelihood of the class of one row.
 
     Parameters
@@ -99,9 +101,9 @@ def multiclass_gradient_hessian(
     row: int,
     y: float,
     weight: float,
-    raw: NDArray[np.float64],
-    gradient: NDArray[np.float64],
-    hessian: NDArray[np.float64],
+    raw: FloatArray,
+    gradient: FloatArray,
+    hessian: FloatArray,
 ) -> None:
     """Write the weighted derivatives of one row with respect to its K raw predictions.
 
@@ -141,9 +143,7 @@ def multiclass_gradient_hessian(
         gradient[k, row] = weight * (probability - (1.0 if k == label else 0.0))
 
 
-def class_shares(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], n_classes: int
-) -> NDArray[np.float64]:
+def class_shares(y: FloatArray, sample_weight: FloatArray, n_classes: int) -> FloatArray:
     """Weighted share of each class, none of them zero.
 
     Parameters
@@ -159,85 +159,82 @@ def class_shares(
         Shares, at least ``SMALLEST_SHARE``: a class may have no weight.
     """
     weights = np.bincount(y.astype(np.intp), weights=sample_weight, minlength=n_classes)
-    shares: NDArray[np.float64] = np.maximum(weights / weights.sum(), SMALLEST_SHARE)
+    shares: FloatArray = np.maximum(weights / weights.sum(), SMALLEST_SHARE)
     return shares
 
 
-def intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
-    """Best constant raw prediction for two classes: the log-odds of their shares.
+class _LogLoss(Loss):
+    """What the losses of two and of more classes have in common."""
 
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Classes 0 and 1, and weights with a positive sum.
-    parameter : float
-        Not read.
+    name = "log_loss"
+    is_scale_free = False
+    is_likelihood = True
 
-    Returns
-    -------
-    float
-        Log-odds of class 1, within 36.1 of zero.
+    def check_target(self, y: FloatArray) -> None:
+        """Refuse what is not a class number."""
+        super().check_target(y)
+        n_classes = max(2, self.n_outputs)
+        foreign = (y < 0) | (y >= n_classes) | (y != np.floor(y))
+        if foreign.any():
+            raise ValueError(
+                f"loss '{self.name}' needs class numbers 0 to {n_classes - 1} in y; "
+                f"found {y[foreign][0]:g}."
+            )
+
+
+class BinaryLogLoss(_LogLoss):
+    """Log loss of two classes; the log-odds of class 1."""
+
+    code = 5
+    value = staticmethod(value)
+    gradient_hessian = staticmethod(gradient_hessian)
+
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the log-odds of class 1, within 36.1 of zero."""
+        share_0, share_1 = class_shares(y, sample_weight, 2)
+        return np.array([math.log(share_1) - math.log(share_0)])
+
+    def inverse_link(self, raw: FloatArray) -> FloatArray:
+        """Return ``1 / (1 + exp(-raw))``, the probabilities of class 1."""
+        tail = np.exp(-np.abs(raw))
+        probabilities: FloatArray = np.where(raw > 0, 1.0, tail) / (1.0 + tail)
+        return probabilities
+
+
+class MulticlassLogLoss(_LogLoss):
+    """Log loss of more than two classes; one score for each."""
+
+    code = 6
+    value = staticmethod(multiclass_value)
+    gradient_hessian = staticmethod(multiclass_gradient_hessian)
+
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the logarithms of the shares minus their mean.
+
+        A softmax fixes its arguments only up to a constant; summing to zero treats all classes
+        alike.
+        """
+        logarithms = np.log(class_shares(y, sample_weight, self.n_outputs))
+        centred: FloatArray = logarithms - logarithms.mean()
+        return centred
+
+    def inverse_link(self, raw: FloatArray) -> FloatArray:
+        """Return the softmax over the first axis."""
+        exponentials = np.exp(raw - raw.max(axis=0))
+        probabilities: FloatArray = exponentials / exponentials.sum(axis=0)
+        return probabilities
+
+
+def make_log_loss(*, n_classes: object = None, **options: Any) -> Loss:
+    """Return the log loss of a number of classes, at least two.
+
+    Raises
+    ------
+    ValueError
+        If the number is something else.
     """
-    share_0, share_1 = class_shares(y, sample_weight, 2)
-    return math.log(share_1) - math.log(share_0)
-
-
-def multiclass_intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], n_classes: int
-) -> NDArray[np.float64]:
-    """Best constant raw predictions for more than two classes.
-
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Classes 0, ..., n_classes - 1, and weights with a positive sum.
-    n_classes : int
-        Number K of classes.
-
-    Returns
-    -------
-    ndarray of float64 of shape (K,)
-        Logarithms of the shares minus their mean. A softmax fixes its arguments only up
-        to a constant; summing to zero treats all classes alike.
-    """
-    logarithms = np.log(class_shares(y, sample_weight, n_classes))
-    centred: NDArray[np.float64] = logarithms - logarithms.mean()
-    return centred
-
-
-def inverse_link(raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of class 1.
-
-    Parameters
-    ----------
-    raw : ndarray of float64
-        Log-odds of class 1.
-
-    Returns
-    -------
-    ndarray of float64, same shape
-        ``1 / (1 + exp(-raw))``.
-    """
-    tail = np.exp(-np.abs(raw))
-    probabilities: NDArray[np.float64] = np.where(raw > 0, 1.0, tail) / (1.0 + tail)
-    return probabilities
-
-
-def multiclass_inverse_link(raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of all classes.
-
-    Parameters
-    ----------
-    raw : ndarray of float64 of shape (K, n)
-        Raw predictions.
-
-    Returns
-    -------
-    ndarray of float64 of shape (K, n)
-        Softmax over the first axis.
-    """
-    exponentials = np.exp(raw - raw.max(axis=0))
-    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=0)
-    return probabilities
+    if not isinstance(n_classes, Integral) or n_classes < 2:
+        raise ValueError(
+            f"n_classes must be an integer >= 2 for loss 'log_loss'; got {n_classes!r}."
+        )
+    return BinaryLogLoss() if n_classes == 2 else MulticlassLogLoss(n_outputs=int(n_classes))

@@ -4,83 +4,48 @@ Everything here works on a range of rows, so that several threads can share the 
 A row's gradient depends on that row alone: how the rows are divided changes no bit.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner, kernel
-from rmtgb.losses import absolute_and_quantile, huber, log_loss, poisson, squared_error
-from rmtgb.losses.codes import (
-    ABSOLUTE_ERROR,
-    HUBER,
-    LOG_LOSS_MULTICLASS,
-    POISSON,
-    QUANTILE,
-    SQUARED_ERROR,
-)
+from rmtgb.losses import log_loss
+from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.registry import ONE_OUTPUT
+
+_MULTICLASS = log_loss.MulticlassLogLoss.code
 
 
-@inner
-def pointwise_value(code: int, parameter: float, y: float, raw: float) -> float:
-    """Loss of one row under a loss with one output.
+def _choice(formulas: Sequence[tuple[int, Callable[..., Any]]]) -> Callable[..., Any]:
+    """Return a function of (code, parameter, y, raw) that calls the formula of a code.
 
-    Parameters
-    ----------
-    code : int
-        Number of the loss, any of :mod:`rmtgb.losses.codes` but the multiclass one.
-    parameter : float
-        The loss's own parameter, ``Loss.parameter``.
-    y, raw : float
-        Target and raw prediction.
-
-    Returns
-    -------
-    float
-        The loss of a row of unit weight.
+    Each function asks for one code and leaves the others to the next; the compiler makes one
+    function of them all. The last formula is not asked for.
     """
-    if code == SQUARED_ERROR:
-        return squared_error.value(y, raw, parameter)
-    if code == ABSOLUTE_ERROR:
-        return absolute_and_quantile.absolute_value(y, raw, parameter)
-    if code == HUBER:
-        return huber.value(y, raw, parameter)
-    if code == QUANTILE:
-        return absolute_and_quantile.quantile_value(y, raw, parameter)
-    if code == POISSON:
-        return poisson.value(y, raw, parameter)
-    return log_loss.value(y, raw, parameter)
+    code_here, formula = formulas[0]
+    if len(formulas) == 1:
+
+        @inner
+        def last(code: int, parameter: float, y: float, raw: float) -> Any:
+            return formula(y, raw, parameter)
+
+        return last
+    others = _choice(formulas[1:])
+
+    @inner
+    def choose(code: int, parameter: float, y: float, raw: float) -> Any:
+        if code == code_here:
+            return formula(y, raw, parameter)
+        return others(code, parameter, y, raw)
+
+    return choose
 
 
-@inner
-def pointwise_gradient_hessian(
-    code: int, parameter: float, y: float, raw: float
-) -> tuple[float, float]:
-    """Gradient and hessian of one row under a loss with one output.
-
-    Parameters
-    ----------
-    code : int
-        Number of the loss, any of :mod:`rmtgb.losses.codes` but the multiclass one.
-    parameter : float
-        The loss's own parameter, ``Loss.parameter``.
-    y, raw : float
-        Target and raw prediction.
-
-    Returns
-    -------
-    gradient, hessian : float
-        Derivatives by the raw prediction, of a row of unit weight.
-    """
-    if code == SQUARED_ERROR:
-        return squared_error.gradient_hessian(y, raw, parameter)
-    if code == ABSOLUTE_ERROR:
-        return absolute_and_quantile.absolute_gradient_hessian(y, raw, parameter)
-    if code == HUBER:
-        return huber.gradient_hessian(y, raw, parameter)
-    if code == QUANTILE:
-        return absolute_and_quantile.quantile_gradient_hessian(y, raw, parameter)
-    if code == POISSON:
-        return poisson.gradient_hessian(y, raw, parameter)
-    return log_loss.gradient_hessian(y, raw, parameter)
+#: Loss of one row of unit weight, and its gradient and hessian, under a loss with one output.
+pointwise_value = _choice([(loss.code, loss.value) for loss in ONE_OUTPUT])
+pointwise_gradient_hessian = _choice([(loss.code, loss.gradient_hessian) for loss in ONE_OUTPUT])
 
 
 @kernel
@@ -102,7 +67,7 @@ def fill_gradients(
     start, stop : int
         First row, and the one after the last.
     code : int
-        Number of the loss, of :mod:`rmtgb.losses.codes`.
+        ``Loss.code``.
     parameter : float
         The loss's own parameter, ``Loss.parameter``.
     y, sample_weight : ndarray of float64 of shape (n,)
@@ -123,7 +88,7 @@ def fill_gradients(
                 gradient[k, row] = 0.0
                 if wanted:
                     hessian[k, row] = 0.0
-        elif code == LOG_LOSS_MULTICLASS:
+        elif code == _MULTICLASS:
             log_loss.multiclass_gradient_hessian(row, y[row], weight, raw, gradient, hessian)
         else:
             g, h = pointwise_gradient_hessian(code, parameter, y[row], raw[0, row])
@@ -153,7 +118,7 @@ def sum_losses(
     start, stop : int
         First row, and the one after the last.
     code : int
-        Number of the loss, of :mod:`rmtgb.losses.codes`.
+        ``Loss.code``.
     parameter : float
         The loss's own parameter, ``Loss.parameter``.
     y, sample_weight : ndarray of float64 of shape (n,)
@@ -171,8 +136,66 @@ def sum_losses(
         weight = sample_weight[row]
         if weight == 0.0:
             continue
-        if code == LOG_LOSS_MULTICLASS:
+        if code == _MULTICLASS:
             total += weight * log_loss.multiclass_value(row, y[row], raw)
         else:
             total += weight * pointwise_value(code, parameter, y[row], raw[0, row])
     return total
+
+
+def mean_loss(loss: Loss, y: FloatArray, raw: FloatArray, sample_weight: FloatArray) -> float:
+    """Weighted mean of a loss.
+
+    Parameters
+    ----------
+    loss : Loss
+    y : ndarray of float64 of shape (n,)
+        Targets.
+    raw : ndarray of float64 of shape (K, n)
+        Raw predictions.
+    sample_weight : ndarray of float64 of shape (n,)
+        Weights >= 0.
+
+    Returns
+    -------
+    float
+        The mean; NaN where no row has a positive weight.
+    """
+    total_weight = float(np.sum(sample_weight))
+    if not total_weight > 0.0:
+        return float("nan")
+    y, raw, sample_weight = _as_kernels_take_them(y, raw, sample_weight)
+    total = sum_losses(0, y.size, loss.code, loss.parameter, y, sample_weight, raw)
+    return float(total) / total_weight
+
+
+def gradients(
+    loss: Loss, y: FloatArray, raw: FloatArray, sample_weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Gradients and hessians of all rows, in new arrays.
+
+    Parameters
+    ----------
+    loss : Loss
+    y : ndarray of float64 of shape (n,)
+        Targets.
+    raw : ndarray of float64 of shape (K, n)
+        Raw predictions.
+    sample_weight : ndarray of float64 of shape (n,)
+        Weights >= 0.
+
+    Returns
+    -------
+    gradient, hessian : ndarray of float64 of shape (K, n)
+        Derivatives by the raw prediction, times the weight. What stands for the
+        hessian where a loss has none is said in the file of the loss.
+    """
+    y, raw, sample_weight = _as_kernels_take_them(y, raw, sample_weight)
+    gradient, hessian = np.empty_like(raw), np.empty_like(raw)
+    fill_gradients(0, y.size, loss.code, loss.parameter, y, sample_weight, raw, gradient, hessian)
+    return gradient, hessian
+
+
+def _as_kernels_take_them(*arrays: FloatArray) -> tuple[FloatArray, ...]:
+    """Give arrays the one type for which kernels are compiled; mostly a no-op."""
+    return tuple(np.require(array, np.float64, ["C", "W"]) for array in arrays)

@@ -7,13 +7,16 @@ The terms that do not depend on the prediction are left out, as in scikit-learn'
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner
+from rmtgb.losses.base import FloatArray, Loss
 from rmtgb.losses.safe_exp import MAX_EXPONENT, safe_exp
 
 #: Smallest mean whose logarithm is used as a raw prediction.
 SMALLEST_MEAN = float(np.finfo(np.float64).eps)
+
+#: Largest target: sums of 2^32 of them, and their squares, are finite.
+LARGEST_COUNT = 1e100
 
 
 @inner
@@ -60,39 +63,39 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
     return mean - y, mean
 
 
-def intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
-    """Best constant raw prediction: the logarithm of the weighted mean.
+class Poisson(Loss):
+    """The Poisson negative log-likelihood; the logarithm of the mean."""
 
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Counts, and weights with a positive sum.
-    parameter : float
-        Not read.
+    name = "poisson"
+    code = 4
+    is_scale_free = False
+    is_likelihood = True
+    value = staticmethod(value)
+    gradient_hessian = staticmethod(gradient_hessian)
 
-    Returns
-    -------
-    float
-        Logarithm of the weighted mean, of ``SMALLEST_MEAN`` where that is larger: the
-        rows of positive weight may all be zero.
-    """
-    return math.log(max(float(np.average(y, weights=sample_weight)), SMALLEST_MEAN))
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the logarithm of the weighted mean, of ``SMALLEST_MEAN`` if that is larger.
 
+        The rows of positive weight may all be zero.
+        """
+        mean = float(np.average(y, weights=sample_weight))
+        return np.array([math.log(max(mean, SMALLEST_MEAN))])
 
-def inverse_link(raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Predicted means.
+    def inverse_link(self, raw: FloatArray) -> FloatArray:
+        """Return ``exp(raw)``, finite as the kernels have it."""
+        means: FloatArray = np.exp(np.minimum(raw, MAX_EXPONENT))
+        return means
 
-    Parameters
-    ----------
-    raw : ndarray of float64
-        Logarithms of the predicted means.
-
-    Returns
-    -------
-    ndarray of float64, same shape
-        ``exp(raw)``, finite as the kernels have it.
-    """
-    means: NDArray[np.float64] = np.exp(np.minimum(raw, MAX_EXPONENT))
-    return means
+    def check_target(self, y: FloatArray) -> None:
+        """Refuse targets that are not finite, negative, all zero or larger than any count."""
+        super().check_target(y)
+        if y.min() < 0 or y.max() == 0:
+            raise ValueError(
+                "loss 'poisson' needs y >= 0 with a positive sum; the smallest value "
+                f"found is {y.min():g}, the sum {y.sum():g}."
+            )
+        if y.max() > LARGEST_COUNT:
+            raise ValueError(
+                f"loss 'poisson' needs y <= {LARGEST_COUNT:g}; the largest value found is "
+                f"{y.max():g}."
+            )

@@ -1,9 +1,9 @@
 """Half squared error: the mean of the target, identity link."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner
+from rmtgb.losses.base import FloatArray, Loss
 
 
 @inner
@@ -46,21 +46,15 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
     return raw - y, 1.0
 
 
-def intercept(
-    y: NDArray[np.float64], sample_weight: NDArray[np.float64], parameter: float
-) -> float:
-    """Best constant raw prediction: the weighted mean.
+class SquaredError(Loss):
+    """Half the squared residual; the mean."""
 
-    Parameters
-    ----------
-    y, sample_weight : ndarray of float64 of shape (n,)
-        Targets, and weights with a positive sum.
-    parameter : float
-        Not read.
+    name = "squared_error"
+    code = 0
+    constant_hessian = True
+    value = staticmethod(value)
+    gradient_hessian = staticmethod(gradient_hessian)
 
-    Returns
-    -------
-    float
-        The weighted mean, in units of the target.
-    """
-    return float(np.average(y, weights=sample_weight))
+    def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
+        """Return the weighted mean."""
+        return np.array([np.average(y, weights=sample_weight)])

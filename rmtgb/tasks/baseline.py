@@ -1,11 +1,18 @@
 """Where each task starts: an offset shrunken towards the mean of all tasks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rmtgb.losses import Loss, gradients
 from rmtgb.losses.weighted_quantile import weighted_quantile
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: Newton iterations for the offsets of losses that are not quadratic.
 MAX_ITERATIONS = 20
@@ -13,9 +20,6 @@ MAX_ITERATIONS = 20
 #: Largest Newton step of an offset on a logarithmic scale, where a task with one class, or
 #: with counts of zero only, would run away. Elsewhere a step is exact, and has a unit.
 MAX_LOG_STEP = 4.0
-
-#: Losses on a logarithmic scale, whose gradients have a known variance.
-LIKELIHOODS = ("log_loss", "poisson")
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,13 @@ class Baseline:
         Of a task that was not seen.
     """
 
-    tasks: np.ndarray
-    population: np.ndarray
+    tasks: FloatArray
+    population: FloatArray
 
 
-def fit_baseline(kind, loss, y, weight, offsets):
+def fit_baseline(
+    kind: str, loss: Loss, y: FloatArray, weight: FloatArray, offsets: IntArray
+) -> Baseline:
     """Choose the offsets of all tasks.
 
     Parameters
@@ -62,22 +68,25 @@ def fit_baseline(kind, loss, y, weight, offsets):
     intercept = loss.fit_intercept(y, weight)
     if kind == "global" or n_tasks == 1:
         return Baseline(np.tile(intercept, (n_tasks, 1)), intercept)
-    if loss.leaf_quantile is not None:
-        return _quantile_baseline(loss, y, weight, offsets, intercept)
+    level = loss.leaf_quantile
+    if level is not None:
+        return _quantile_baseline(loss, level, y, weight, offsets, intercept)
     return _newton_baseline(loss, y, weight, offsets, intercept)
 
 
-def _newton_baseline(loss, y, weight, offsets, intercept):
+def _newton_baseline(
+    loss: Loss, y: FloatArray, weight: FloatArray, offsets: IntArray, intercept: FloatArray
+) -> Baseline:
     """Shrink offsets by penalised maximum likelihood."""
     task_codes = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
 
-    def sums_at(tasks):
+    def sums_at(tasks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         raw = np.ascontiguousarray(tasks[task_codes].T)
-        gradient, hessian = loss.gradients(y, raw, weight)
+        gradient, hessian = gradients(loss, y, raw, weight)
         return _task_sums(gradient, offsets).T, _task_sums(hessian, offsets).T, gradient
 
     n_tasks = offsets.size - 1
-    max_step = MAX_LOG_STEP if loss.name in LIKELIHOODS else np.inf
+    max_step = MAX_LOG_STEP if loss.is_likelihood else np.inf
     tasks = np.tile(intercept, (n_tasks, 1))
     slope, information, gradient = sums_at(tasks)
     steps = np.clip(_ratio(-slope, information), -max_step, max_step)
@@ -100,9 +109,15 @@ def _newton_baseline(loss, y, weight, offsets, intercept):
     return Baseline(tasks, population)
 
 
-def _quantile_baseline(loss, y, weight, offsets, intercept):
+def _quantile_baseline(
+    loss: Loss,
+    level: float,
+    y: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    intercept: FloatArray,
+) -> Baseline:
     """Shrink the quantiles of the tasks; their variance is that of a sample quantile."""
-    level = loss.leaf_quantile
     quantiles = np.array(
         [
             loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept
@@ -121,12 +136,19 @@ def _quantile_baseline(loss, y, weight, offsets, intercept):
     return Baseline(population + kept * (quantiles - population), population)
 
 
-def _noise(loss, weight, offsets, gradient, steps, information):
+def _noise(
+    loss: Loss,
+    weight: FloatArray,
+    offsets: IntArray,
+    gradient: FloatArray,
+    steps: FloatArray,
+    information: FloatArray,
+) -> FloatArray:
     """Return the variance of a gradient in units of its hessian, shape (n_outputs,).
 
     It is one for likelihoods; a scale is estimated within tasks where the loss has one.
     """
-    if loss.name in LIKELIHOODS:
+    if loss.is_likelihood:
         return np.ones(loss.n_outputs)
     squares = np.where(weight > 0, gradient**2 / np.maximum(weight, 1e-300), 0.0).sum(axis=1)
     between = (steps**2 * information).sum(axis=0)
@@ -135,7 +157,9 @@ def _noise(loss, weight, offsets, gradient, steps, information):
     return np.maximum(squares - between, 0.0) / freedom
 
 
-def _between_tasks(steps, information, noise):
+def _between_tasks(
+    steps: FloatArray, information: FloatArray, noise: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return variance and mean of the offsets of tasks (DerSimonian and Laird's estimates)."""
     total = information.sum(axis=0)
     mean = (information * steps).sum(axis=0) / total
@@ -150,11 +174,11 @@ def _between_tasks(steps, information, noise):
     )
 
 
-def _task_sums(values, offsets):
+def _task_sums(values: FloatArray, offsets: IntArray) -> FloatArray:
     return np.add.reduceat(values, offsets[:-1], axis=1)
 
 
-def _ratio(numerator, denominator):
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     return np.divide(
         numerator, denominator, out=np.zeros_like(numerator, dtype=float), where=denominator > 0

@@ -1,22 +1,34 @@
 """Quantile binning: features as one byte per value, computed once and shared by all stages."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rmtgb.engine.record import empty
 from rmtgb.engine.team import Team
-from rmtgb.tree.dtypes import CODE, STANDARDIZED, BinnedFeatures
-from rmtgb.tree.kernels.binning import GROUP, bin_rows
+from rmtgb.tree.kernels.binning import GROUP, bin_rows, hash_columns
+from rmtgb.tree.records import CODE, STANDARDIZED, BinnedFeatures
 from rmtgb.tree.standardizer import Standardizer, describe
 
-#: Rows from which thresholds are computed; more would move no quantile noticeably.
+FloatArray = NDArray[np.float64]
+
+#: Weight of the rows from which thresholds are computed; more would move no quantile noticeably.
 SAMPLE_ROWS = 200_000
+
+#: Columns by which rows are told apart for the sample, if they can be.
+HASHED_COLUMNS = 4
 
 #: Rows that are converted to float64 at a time: 2 MB for 16 features.
 BLOCK_ROWS = 16_384
 
 
-def distribution(values, sample_weight):
+def distribution(
+    values: FloatArray, sample_weight: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
     """Return the distinct values of a feature and their cumulative weights.
 
     Parameters
@@ -45,7 +57,7 @@ def distribution(values, sample_weight):
     return values[ends], cumulative
 
 
-def quantile_thresholds(distinct, cumulative, max_bins):
+def quantile_thresholds(distinct: FloatArray, cumulative: FloatArray, max_bins: int) -> FloatArray:
     """Return thresholds that divide a feature into bins of about equal weight.
 
     Thresholds lie halfway between neighbouring distinct values; a feature with at most
@@ -76,6 +88,43 @@ def quantile_thresholds(distinct, cumulative, max_bins):
     return np.where((middle >= below) & (middle < above), middle, below)
 
 
+def sample_rows(
+    X: NDArray[np.floating[Any]], weight: FloatArray, seed: int, team: Team
+) -> NDArray[np.int64]:
+    """Return positions of ``SAMPLE_ROWS`` rows that stand for all, each with equal weight.
+
+    Rows are ordered by a hash of their values and drawn systematically from their cumulative
+    weights: which rows these are depends neither on where they stand nor on whether equal rows
+    are repeated or weighted. Rows that are equal count as one.
+    """
+    n_rows, n_features = X.shape
+    n_hashed = min(HASHED_COLUMNS, n_features)
+    hashes = _hash_rows(X[:, :n_hashed], seed, team)
+    order = np.argsort(hashes, kind="stable")
+    if n_hashed < n_features and np.any(np.diff(hashes[order]) == 0):
+        order = np.argsort(_hash_rows(X, seed, team), kind="stable")
+    cumulative = np.cumsum(weight[order])
+    targets = cumulative[-1] * (np.arange(SAMPLE_ROWS) + 0.5) / SAMPLE_ROWS
+    return order[np.minimum(np.searchsorted(cumulative, targets), n_rows - 1)]
+
+
+def _hash_rows(X: NDArray[np.floating[Any]], seed: int, team: Team) -> NDArray[np.uint64]:
+    hashes = np.full(X.shape[0], seed, np.uint64)
+
+    def hash_block(start: int) -> None:
+        values = _columns(X, start) + 0.0  # minus zero is zero
+        positions = np.arange(start, start + values.shape[1])
+        hash_columns(values.view(np.int64), positions, hashes)
+
+    team.map(hash_block, range(0, X.shape[0], BLOCK_ROWS))
+    return hashes
+
+
+def _columns(X: NDArray[np.floating[Any]], start: int) -> FloatArray:
+    """Return a block of rows as a new array (n_features, m) of the one type kernels take."""
+    return np.array(X[start : start + BLOCK_ROWS].T, dtype=np.float64, order="C")
+
+
 @dataclass(frozen=True)
 class BinMapper:
     """Thresholds of all features.
@@ -94,44 +143,52 @@ class BinMapper:
         For linear leaves. Categorical features have no deviation.
     """
 
-    thresholds: np.ndarray
-    n_bins: np.ndarray
-    categorical: np.ndarray
+    thresholds: FloatArray
+    n_bins: NDArray[np.int32]
+    categorical: NDArray[np.uint8]
     missing_code: int
     standardizer: Standardizer
 
     @classmethod
-    def fit(cls, X, sample_weight, n_categories, max_bins, rng, team):
+    def fit(
+        cls,
+        X: NDArray[np.floating[Any]],
+        weight: FloatArray,
+        n_categories: NDArray[np.int64],
+        max_bins: int,
+        seed: int,
+        team: Team,
+    ) -> BinMapper:
         """Choose thresholds.
 
         Parameters
         ----------
         X : ndarray of float32 or float64 of shape (n_rows, n_features)
             Values; categories are numbered 0, 1, ...
-        sample_weight : ndarray of float64 of shape (n_rows,) or None
-            None means equal weights.
+        weight : ndarray of float64 of shape (n_rows,)
+            Positive weights.
         n_categories : ndarray of int of shape (n_features,)
             Number of categories, 0 for numerical features.
         max_bins : int
             Largest number of bins of a feature.
-        rng : numpy.random.Generator
-            Draws the rows to look at when there are more than ``SAMPLE_ROWS``.
+        seed : int
+            Decides which rows are looked at if they weigh more than ``SAMPLE_ROWS``.
         team : Team
 
         Returns
         -------
         BinMapper
         """
-        n_rows, n_features = X.shape
-        rows = slice(None)
-        if n_rows > SAMPLE_ROWS:
-            rows = np.sort(rng.choice(n_rows, SAMPLE_ROWS, replace=False))
-        weight = None if sample_weight is None else sample_weight[rows]
+        n_features = X.shape[1]
+        rows: slice | NDArray[np.int64] = slice(None)
+        unequal: FloatArray | None = weight if weight.min() < weight.max() else None
+        if weight.sum() > SAMPLE_ROWS:
+            rows, unequal = sample_rows(X, weight, seed, team), None
 
-        def look_at(feature):
+        def look_at(feature: int) -> tuple[FloatArray, tuple[float, ...]]:
             if n_categories[feature]:
                 return np.arange(n_categories[feature] - 1.0), describe(np.empty(0), np.empty(0))
-            known = distribution(X[rows, feature].astype(np.float64), weight)
+            known = distribution(X[rows, feature].astype(np.float64), unequal)
             return quantile_thresholds(*known, max_bins), describe(*known)
 
         edges, descriptions = zip(*team.map(look_at, range(n_features)), strict=True)
@@ -146,7 +203,13 @@ class BinMapper:
         standardizer = Standardizer.join(descriptions)
         return cls(thresholds, n_bins, categorical, missing_code, standardizer)
 
-    def transform(self, X, positions, binned, team: Team):
+    def transform(
+        self,
+        X: NDArray[np.floating[Any]],
+        positions: NDArray[np.int64],
+        binned: BinnedFeatures,
+        team: Team,
+    ) -> None:
         """Write the codes of some rows.
 
         Parameters
@@ -160,9 +223,9 @@ class BinMapper:
         team : Team
         """
 
-        def bin_block(start):
+        def bin_block(start: int) -> None:
             block = slice(start, start + BLOCK_ROWS)
-            values = np.ascontiguousarray(X[block].T, dtype=np.float64)
+            values = _columns(X, start)
             if binned.standardized.size:
                 binned.standardized[positions[block]] = self.standardizer.transform(values.T)
             bin_rows(
@@ -179,7 +242,7 @@ class BinMapper:
 
         team.map(bin_block, range(0, X.shape[0], BLOCK_ROWS))
 
-    def empty(self, n_rows, standardized=False):
+    def empty(self, n_rows: int, standardized: bool = False) -> BinnedFeatures:
         """Return a BinnedFeatures with room for a number of rows.
 
         Parameters
@@ -190,11 +253,11 @@ class BinMapper:
         """
         n_features = self.n_bins.size
         return BinnedFeatures(
-            np.empty((n_rows, n_features), CODE),
-            np.empty((n_features, n_rows), CODE),
+            empty((n_rows, n_features), CODE),
+            empty((n_features, n_rows), CODE),
             self.n_bins,
             self.categorical,
             self.thresholds,
             self.missing_code,
-            np.empty((n_rows if standardized else 0, n_features), STANDARDIZED),
+            empty((n_rows if standardized else 0, n_features), STANDARDIZED),
         )

@@ -1,12 +1,58 @@
 """Fitted trees, stored one after another."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rmtgb.tree.dtypes import PIECES, SET_WORDS, SLOPE, STEP, TREE_NODE
-from rmtgb.tree.kernels.traversal import ABREAST, add_task_trees, add_trees, fill_steps
+from rmtgb.engine.record import Array, Record
+from rmtgb.tree.kernels.traversal import add_trees, fill_steps
+from rmtgb.tree.records import ENSEMBLE, PIECES, SET_WORDS, SLOPE, STANDARDIZED, TREE_NODE, VALUES
+
+
+class RowsToPredict:
+    """Rows as trees take them, and the prediction that trees are added to.
+
+    Parameters
+    ----------
+    raw : ndarray of float64 of shape (n_rows, n_features)
+        Values as at fit, NaN is missing.
+    standardized : ndarray of int16 of shape (n_rows, n_features) or None
+        The same, standardised; None where no tree has slopes.
+    n_outputs : int
+        Raw predictions per row.
+    task_codes : ndarray of int64 of shape (n_rows,), optional
+        Task of each row, -1 for none.
+
+    Attributes
+    ----------
+    prediction : ndarray of float64 of shape (n_outputs, n_rows)
+        At first zero.
+    """
+
+    def __init__(
+        self,
+        raw: NDArray[np.float64],
+        standardized: NDArray[np.int16] | None,
+        n_outputs: int,
+        task_codes: NDArray[np.int64] | None = None,
+    ) -> None:
+        if standardized is None:
+            standardized = np.empty((0, raw.shape[1]), STANDARDIZED)
+        codes = np.zeros(raw.shape[0], np.int64) if task_codes is None else task_codes
+        arrays = {
+            "raw": np.ascontiguousarray(raw, dtype=np.float64),
+            "standardized": standardized,
+            "task_codes": np.ascontiguousarray(codes),
+        }
+        self.record = Record(VALUES, None, arrays, {"n_outputs": n_outputs})
+        self.prediction = self.record.arrays["prediction"]
+        self.prediction[...] = 0.0
 
 
 @dataclass(frozen=True)
@@ -27,20 +73,22 @@ class Ensemble:
         Trees per round; tree j belongs to output ``j % n_outputs``.
     """
 
-    nodes: np.ndarray
-    category_sets: np.ndarray
-    slopes: np.ndarray
-    starts: np.ndarray
+    nodes: Array
+    category_sets: Array
+    slopes: Array
+    starts: NDArray[np.int64]
     n_outputs: int
 
     @classmethod
-    def empty(cls, n_outputs):
+    def empty(cls, n_outputs: int) -> Ensemble:
         """Return an ensemble without trees."""
         pieces = np.empty(0, TREE_NODE), np.empty((0, SET_WORDS), np.uint64), np.empty(0, SLOPE)
         return cls(*pieces, np.zeros((PIECES, 1), np.int64), n_outputs)
 
     @classmethod
-    def gather(cls, pieces, starts, sizes, n_outputs):
+    def gather(
+        cls, pieces: Sequence[Array], starts: Array, sizes: Array, n_outputs: int
+    ) -> Ensemble:
         """Return an ensemble of trees that lie anywhere in three arrays.
 
         Parameters
@@ -53,108 +101,107 @@ class Ensemble:
             Trees per round.
         """
         gathered = [_gather(*piece) for piece in zip(pieces, starts, sizes, strict=True)]
-        kept, kept_starts = zip(*gathered, strict=True)
-        return cls(*kept, np.stack(kept_starts), n_outputs)
+        nodes, category_sets, slopes = (kept for kept, _ in gathered)
+        new_starts = np.stack([kept_starts for _, kept_starts in gathered])
+        return cls(nodes, category_sets, slopes, new_starts, n_outputs)
 
     @classmethod
-    def joined(cls, ensembles):
+    def joined(cls, ensembles: Sequence[Ensemble]) -> Ensemble:
         """Return one ensemble of the trees of several, one after another."""
-        pieces = map(np.concatenate, zip(*(e.pieces for e in ensembles), strict=True))
+        nodes, category_sets, slopes = (
+            np.concatenate(piece) for piece in zip(*(e.pieces for e in ensembles), strict=True)
+        )
         starts = _joined_starts([e.starts for e in ensembles])
-        return cls(*pieces, starts, ensembles[0].n_outputs)
+        return cls(nodes, category_sets, slopes, starts, ensembles[0].n_outputs)
 
     @property
-    def pieces(self):
+    def pieces(self) -> tuple[Array, Array, Array]:
         """Nodes, category sets and slopes."""
         return self.nodes, self.category_sets, self.slopes
 
     @property
-    def tree_starts(self):
+    def tree_starts(self) -> NDArray[np.int64]:
         """Where the nodes of each tree start, shape (n_trees + 1,)."""
         return self.starts[0]
 
     @property
-    def n_trees(self):
+    def n_trees(self) -> int:
         """Number of trees."""
         return self.starts.shape[1] - 1
 
     @property
-    def n_rounds(self):
+    def n_rounds(self) -> int:
         """Number of rounds."""
         return self.n_trees // self.n_outputs
 
     @cached_property
-    def arrays(self):
-        """The arrays in the order in which kernels take them, with steps and depths."""
-        steps, depths = np.empty(self.nodes.size, STEP), np.empty(self.n_trees, np.int64)
-        fill_steps(self.nodes, self.tree_starts, steps, depths)
-        return *self.pieces, self.starts, steps, depths
+    def record(self) -> Record:
+        """The ensemble as kernels take it, with steps and depths."""
+        arrays = dict(zip(("nodes", "category_sets", "slopes"), self.pieces, strict=True))
+        arrays["starts"] = np.ascontiguousarray(self.starts)
+        record = Record(ENSEMBLE, None, arrays, {"n_trees": self.n_trees})
+        fill_steps(record.members)
+        record.check_guards()
+        return record
 
-    def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "arrays"}
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "record"}
 
-    def add_to(self, prediction, values, first_round=0, stop_round=None):
-        """Add the prediction of a range of rounds.
-
-        Parameters
-        ----------
-        prediction : ndarray of float64 of shape (n_outputs, n_rows)
-            Added to.
-        values : Values
-            The rows.
-        first_round, stop_round : int
-            The rounds; all by default.
-        """
+    def add_to(
+        self, rows: RowsToPredict, first_round: int = 0, stop_round: int | None = None
+    ) -> None:
+        """Add a range of rounds, all by default, to the prediction of rows."""
         stop_round = self.n_rounds if stop_round is None else min(stop_round, self.n_rounds)
-        first, stop = first_round * self.n_outputs, stop_round * self.n_outputs
-        if first < stop:
-            add_trees(*values, self.arrays, first, stop, self.n_outputs, _scratch(), prediction)
+        if first_round < stop_round:
+            first, stop = (np.array([r * self.n_outputs]) for r in (first_round, stop_round))
+            self._add(rows, first, stop, by_task=False)
 
-    def add_ranges_to(self, prediction, values, range_of_row, first, stop):
-        """Add the prediction of a range of trees to each row.
+    def add_ranges_to(self, rows: RowsToPredict, first: Array, stop: Array) -> None:
+        """Add a range of trees to the prediction of the rows of each task.
 
         Parameters
         ----------
-        prediction : ndarray of float64 of shape (n_outputs, n_rows)
-            Added to.
-        values : Values
-            The rows.
-        range_of_row : ndarray of int64 of shape (n_rows,)
-            Which range, -1 for none. Fastest where rows of a range are together.
-        first, stop : ndarray of int64
+        rows : RowsToPredict
+            Fastest where rows of a task are together.
+        first, stop : ndarray of int64 of shape (n_tasks,)
             The ranges; each begins with a tree of output 0.
         """
-        add_task_trees(
-            *values, range_of_row, self.arrays, first, stop, self.n_outputs, _scratch(), prediction
-        )
+        self._add(rows, np.array(first), np.array(stop), by_task=True)
 
-    def take(self, trees):
+    def _add(self, rows: RowsToPredict, first: Array, stop: Array, by_task: bool) -> None:
+        add_trees(rows.record.members, self.record.members, first, stop, by_task)
+        rows.record.check_guards()
+
+    def take(self, trees: Array) -> Ensemble:
         """Return an ensemble of some trees, given by an int array in the order wanted."""
         starts, sizes = self.starts[:, trees], np.diff(self.starts)[:, trees]
         return Ensemble.gather(self.pieces, starts, sizes, self.n_outputs)
 
-    def gains(self, n_features):
+    def scaled(self, unit: float) -> Ensemble:
+        """Return the ensemble with predictions in another unit; gains keep theirs."""
+        nodes, slopes = self.nodes.copy(), self.slopes.copy()
+        nodes["value"] *= unit
+        slopes["coefficient"] *= unit
+        return Ensemble(nodes, self.category_sets, slopes, self.starts, self.n_outputs)
+
+    def gains(self, n_features: int) -> NDArray[np.float64]:
         """Return the total gain of the splits on each feature, shape (n_features,)."""
         inner = self.nodes["feature"] >= 0
         return np.bincount(
             self.nodes["feature"][inner],
-            weights=self.nodes["gain"][inner].astype(np.float64),
+            weights=self.nodes["gain"][inner],
             minlength=n_features,
         )
 
 
-def _scratch():
-    return np.empty(int(ABREAST), np.uint64)
-
-
-def _gather(values, starts, sizes):
+def _gather(values: Array, starts: Array, sizes: Array) -> tuple[Array, NDArray[np.int64]]:
     """Return pieces of an array one after another, and where each starts."""
     new_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     positions = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], sizes)
     return values[positions], new_starts
 
 
-def _joined_starts(starts):
+def _joined_starts(starts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Return where pieces start that follow one another, from where they start in each part."""
     end, shifted = np.zeros((starts[0].shape[0], 1), np.int64), []
     for part in starts:

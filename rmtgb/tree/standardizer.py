@@ -1,25 +1,20 @@
 """Features on a common scale, for the slopes of linear leaves."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rmtgb.tree.dtypes import MISSING_Z, STANDARDIZED, Z_UNIT
+from rmtgb.tree.records import MISSING_Z, STANDARDIZED, Z_UNIT
+
+FloatArray = NDArray[np.float64]
 
 #: Weight of the rows in each tail whose values are moved to where the tail starts: they would
 #: decide on slopes alone, and slopes would be followed to where no rows were.
 TAIL = 0.005
-
-
-class Values(NamedTuple):
-    """Rows to predict: ``raw`` float64 and ``standardized`` int16, (m, n_features), C order.
-
-    The latter has no rows if there are no slopes to be multiplied with.
-    """
-
-    raw: np.ndarray
-    standardized: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,29 +25,33 @@ class Standardizer:
     ----------
     low, high : ndarray of float64 of shape (n_features,)
         Where the tails start.
+    per_unit : ndarray of float64 of shape (n_features,)
+        Reciprocal of a power of two near the largest value, so that squares can neither overflow
+        nor vanish.
     center, per_scale : ndarray of float64 of shape (n_features,)
-        Mean between them, and the reciprocal of the standard deviation, 0 for a feature that
-        has none.
+        Mean between the tails, and the reciprocal of the standard deviation, 0 for a feature that
+        has none; both in that unit.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    center: np.ndarray
-    per_scale: np.ndarray
+    low: FloatArray
+    high: FloatArray
+    per_unit: FloatArray
+    center: FloatArray
+    per_scale: FloatArray
 
     @classmethod
-    def join(cls, descriptions):
+    def join(cls, descriptions: Sequence[tuple[float, ...]]) -> Standardizer:
         """Return the standardizer of features that :func:`describe` has described."""
-        low, high, center, per_scale = np.array(descriptions).T.copy()
-        return cls(low, high, center, per_scale)
+        return cls(*np.array(descriptions).T.copy())
 
-    def transform(self, X):
+    def transform(self, X: NDArray[np.float64]) -> NDArray[np.int16]:
         """Return float64 values (m, n_features) as int16, in units of ``Z_UNIT``.
 
         Where the tails start is less than 15 deviations from the mean, so that no value is
         too large. NaN becomes ``MISSING_Z``.
         """
         Z = np.clip(X, self.low, self.high)
+        Z *= self.per_unit
         Z -= self.center
         Z *= self.per_scale / Z_UNIT
         np.rint(Z, out=Z)
@@ -60,8 +59,8 @@ class Standardizer:
         return Z.astype(STANDARDIZED)
 
 
-def describe(distinct, cumulative):
-    """Return where the tails of a feature start, its mean, and its reciprocal deviation.
+def describe(distinct: FloatArray, cumulative: FloatArray) -> tuple[float, ...]:
+    """Return what :class:`Standardizer` holds of a feature.
 
     Parameters
     ----------
@@ -71,15 +70,17 @@ def describe(distinct, cumulative):
     Returns
     -------
     tuple of float
-        As in :class:`Standardizer`.
+        In the order of the attributes.
     """
     if distinct.size == 0:
-        return 0.0, 0.0, 0.0, 0.0
+        return 0.0, 0.0, 1.0, 0.0, 0.0
     total = cumulative[-1]
     low, high = distinct[np.searchsorted(cumulative, total * np.array([TAIL, 1.0 - TAIL]))]
+    # 2^-1022 and 2^1022 are the last powers that have a reciprocal
+    exponent = np.clip(np.frexp(max(abs(low), abs(high)))[1], -1021, 1021)
+    per_unit = 2.0 ** -float(exponent)
     weight = np.diff(cumulative, prepend=0.0) / total
-    between = np.clip(distinct, low, high)
-    with np.errstate(over="ignore", divide="ignore"):
-        center = weight @ between
-        scale = np.sqrt(weight @ (between - center) ** 2)
-        return low, high, center, (1.0 / scale if low < high else 0.0)
+    between = np.clip(distinct, low, high) * per_unit
+    center = weight @ between
+    deviation = np.sqrt(weight @ (between - center) ** 2)
+    return low, high, per_unit, center, 1.0 / deviation if deviation > 0.0 else 0.0

@@ -1,15 +1,18 @@
 """From values to bin codes."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner, kernel
+from rmtgb.engine.random import mix
+from rmtgb.engine.record import Array
 
 #: Values whose bins are searched side by side, in vectors where the processor has them.
 GROUP = 64
 
 
 @inner
-def first_step(n_thresholds):
+def first_step(n_thresholds: int) -> int:
     """Return the largest power of two that is at most a number of thresholds, or 0."""
     step = np.uint64(0)
     while n_thresholds > 0:
@@ -19,7 +22,7 @@ def first_step(n_thresholds):
 
 
 @inner
-def _find_bins(values, thresholds, step, bins):
+def _find_bins(values: Array, thresholds: Array, step: int, bins: Array) -> None:
     """Count the thresholds below each value, by a search without branches.
 
     Parameters
@@ -44,8 +47,16 @@ def _find_bins(values, thresholds, step, bins):
 
 @kernel
 def bin_rows(
-    X, positions, thresholds, n_bins, categorical, missing_code, bins, row_codes, column_codes
-):
+    X: NDArray[np.float64],
+    positions: NDArray[np.int64],
+    thresholds: NDArray[np.float64],
+    n_bins: NDArray[np.int32],
+    categorical: NDArray[np.uint8],
+    missing_code: int,
+    bins: NDArray[np.uint64],
+    row_codes: NDArray[np.uint8],
+    column_codes: NDArray[np.uint8],
+) -> None:
     """Write the bin codes of a block of rows.
 
     Parameters
@@ -55,7 +66,7 @@ def bin_rows(
     positions : ndarray of int64 of shape (m,)
         Where each row goes.
     thresholds, n_bins, categorical, missing_code
-        As in :class:`~rmtgb.tree.dtypes.BinnedFeatures`.
+        As in :class:`~rmtgb.tree.records.BinnedFeatures`.
     bins : ndarray of uint64 of shape (GROUP,)
         Scratch.
     row_codes, column_codes : ndarray of uint8
@@ -74,3 +85,14 @@ def bin_rows(
                     code = np.uint64(values[k]) if is_category else bins[k]
                 column[positions[start + k]] = code
                 row_codes[positions[start + k], feature] = code
+
+
+@kernel
+def hash_columns(
+    X: NDArray[np.int64], positions: NDArray[np.int64], hashes: NDArray[np.uint64]
+) -> None:
+    """Mix the bits of values X (n_features, m) into the hashes, INOUT, of rows at positions."""
+    for feature in range(X.shape[0]):
+        for i in range(X.shape[1]):
+            row = positions[i]
+            hashes[row] = mix(hashes[row], X[feature, i])

@@ -4,17 +4,19 @@ Read :func:`grow_tree` first. Member 0 keeps the books between barriers; the row
 leaf are divided among the members for moving, its features for histograms and splits.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rmtgb.engine.jit import inner, part
 from rmtgb.engine.random import mix, uniform
+from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
-from rmtgb.tree.dtypes import SET_WORDS
 from rmtgb.tree.kernels.histograms import TILE, build_histograms
-from rmtgb.tree.kernels.memory import array_of, wait
-from rmtgb.tree.kernels.packing import packing_of, unpack
+from rmtgb.tree.kernels.packing import integers_of_row, row_packing, sum_packing
 from rmtgb.tree.kernels.partition import collect_share, divide_share
 from rmtgb.tree.kernels.splitting import (
+    Node,
     Scratch,
     complete_split,
     make_node,
@@ -22,8 +24,9 @@ from rmtgb.tree.kernels.splitting import (
     scan_numerical,
     score,
 )
+from rmtgb.tree.records import SET_WORDS
 
-#: Positions in the counts of a job.
+#: Positions in the counts of a grower.
 N_LEAVES, N_NODES, N_SETS, N_SLOPES = 0, 1, 2, 3
 
 #: A split must save more than the rounding errors of its own gain.
@@ -37,45 +40,38 @@ SMALL, LARGE = 0, 1
 
 
 @part
-def grow_tree(job, nodes, category_sets):
-    """Grow one tree on the packed gradients of a job; called by every member.
+def grow_tree(grow: Any) -> None:
+    """Grow one tree on packed gradients; called by every member.
 
     Parameters
     ----------
-    job : JOB record
-        Afterwards, for every member, ``leaves[:n_leaves]`` and ``order`` tell which rows
-        are in which leaf, and ``counts`` the numbers of leaves, nodes and sets.
-    nodes : ndarray of TREE_NODE of shape (>= 2 * max_leaf_nodes - 1,)
-        OUT, the tree; node 0 is the root.
-    category_sets : ndarray of uint64 of shape (>= max_leaf_nodes - 1, 4)
-        OUT, the codes that go left in categorical splits.
+    grow : GROW record
+        ``nodes`` and ``category_sets`` are OUT; node 0 is the root. Afterwards, for every member,
+        ``leaves[:n_leaves]`` and ``order`` tell which rows are in which leaf, and ``counts`` the
+        numbers of leaves, nodes and sets.
     """
-    leaves, splits, split_sets = (
-        array_of(job, "leaves"),
-        array_of(job, "splits"),
-        array_of(job, "split_sets"),
-    )
-    counts = array_of(job, "counts")
-    _start_at_root(job, nodes)
+    leaves, splits = array_of(grow, "leaves"), array_of(grow, "splits")
+    split_sets, counts = array_of(grow, "split_sets"), array_of(grow, "counts")
+    _start_at_root(grow)
     left, right = np.int64(0), np.int64(NONE)  # the root has no sibling
     while True:
-        wait(job)
-        _find_splits(job, left, right)
-        wait(job)
-        left = _choose_leaf(splits, counts[N_LEAVES], job["max_leaf_nodes"])
+        wait(grow)
+        _find_splits(grow, left, right)
+        wait(grow)
+        left = _choose_leaf(splits, counts[N_LEAVES], grow["max_leaf_nodes"])
         if left == NONE:
             break
-        divide_share(job, leaves[left], splits[left], split_sets[left])
-        wait(job)
-        middle = collect_share(job, leaves[left])
+        divide_share(grow, leaves[left], splits[left], split_sets[left])
+        wait(grow)
+        middle = collect_share(grow, leaves[left])
         right = counts[N_LEAVES]
-        wait(job)
-        if job["member"] == 0:
-            _record_split(job, left, middle, nodes, category_sets)
+        wait(grow)
+        if grow["member"] == 0:
+            _record_split(grow, left, middle)
 
 
 @inner
-def _choose_leaf(splits, n_leaves, max_leaf_nodes):
+def _choose_leaf(splits: Array, n_leaves: int, max_leaf_nodes: int) -> int:
     """Return the leaf with the largest gain, the earliest among equals."""
     best, largest = NONE, 0.0
     if n_leaves < max_leaf_nodes:
@@ -86,101 +82,99 @@ def _choose_leaf(splits, n_leaves, max_leaf_nodes):
 
 
 @inner
-def _start_at_root(job, nodes):
-    order, payload, candidates = (
-        array_of(job, "order"),
-        array_of(job, "payload"),
-        array_of(job, "candidates"),
-    )
-    n_rows, n_words = job["n_rows"], job["n_words"]
-    first, last = share(0, n_rows, job["member"], job["n_members"])
-    total_0, total_1 = 0, 0
+def _start_at_root(grow: Any) -> None:
+    order, payload = array_of(grow, "order"), array_of(grow, "payload")
+    partial, packing = array_of(grow, "candidates")[grow["member"], 0], row_packing(grow)
+    first, last = share(0, grow["n_rows"], grow["member"], grow["n_members"])
+    gradient, hessian, weight = np.int64(0), np.int64(0), np.int64(0)
     for row in range(first, last):
         order[row] = row
-        total_0 += payload[n_words * row]
-        if n_words == 2:
-            total_1 += payload[2 * row + 1]
-    candidates[job["member"], 0]["left_0"] = total_0
-    candidates[job["member"], 0]["left_1"] = total_1
-    wait(job)
-    if job["member"] == 0:
-        root, counts = array_of(job, "leaves")[0], array_of(job, "counts")
-        root["start"], root["stop"], root["depth"], root["slot"] = 0, n_rows, 0, 0
-        root["total_0"], root["total_1"] = 0, 0
-        for member in range(job["n_members"]):
-            root["total_0"] += candidates[member, 0]["left_0"]
-            root["total_1"] += candidates[member, 0]["left_1"]
+        g, h, w = integers_of_row(payload, row, packing)
+        gradient += g
+        hessian += h
+        weight += w
+    partial["gradient"], partial["hessian"], partial["weight"] = gradient, hessian, weight
+    wait(grow)
+    if grow["member"] == 0:
+        root, counts = array_of(grow, "leaves")[0], array_of(grow, "counts")
+        root["start"], root["stop"], root["depth"], root["kept"] = 0, grow["n_rows"], 0, 0
+        root["gradient"], root["hessian"], root["weight"] = 0, 0, 0
+        for member in range(grow["n_members"]):
+            sums = array_of(grow, "candidates")[member, 0]
+            root["gradient"] += sums["gradient"]
+            root["hessian"] += sums["hessian"]
+            root["weight"] += sums["weight"]
         counts[N_LEAVES], counts[N_NODES], counts[N_SETS], counts[N_SLOPES] = 1, 0, 0, 0
-        _add_node(job, root, counts, nodes)
+        _add_node(grow, root, counts)
 
 
 @inner
-def _add_node(job, leaf, counts, nodes):
+def _add_node(grow: Any, leaf: Any, counts: Array) -> None:
     """Append the node of a new leaf to the tree, and decide whether it may be split."""
-    gradient, hessian, weight = unpack(leaf["total_0"], leaf["total_1"], packing_of(job))
-    hessian += job["l2_regularization"]
-    node = nodes[counts[N_NODES]]
-    node["value"] = -job["learning_rate"] * gradient / hessian if hessian > 0.0 else 0.0
-    node["weight"] = weight
+    node = array_of(grow, "nodes")[counts[N_NODES]]
+    gradient = leaf["gradient"] * grow["gradient_unit"]
+    hessian = leaf["hessian"] * grow["hessian_unit"] + grow["l2_regularization"]
+    node["value"] = -grow["learning_rate"] * gradient / hessian if hessian > 0.0 else 0.0
+    node["weight"] = leaf["weight"] * grow["weight_unit"]
     node["feature"], node["left"], node["category_set"] = NONE, NONE, NONE
     node["threshold"], node["gain"], node["missing_left"] = 0.0, 0.0, 0
     node["first_slope"], node["n_slopes"] = 0, 0
     leaf["node"] = counts[N_NODES]
     leaf["open"] = (
-        counts[N_LEAVES] < job["max_leaf_nodes"]
-        and leaf["depth"] < job["max_depth"]
-        and weight >= 2.0 * _min_weight(job)
-        and hessian > 0.0
+        counts[N_LEAVES] < grow["max_leaf_nodes"]
+        and leaf["depth"] < grow["max_depth"]
+        and leaf["weight"] >= 2 * grow["min_leaf_units"]
+        and leaf["hessian"] > 0
     )
     counts[N_NODES] += 1
 
 
 @inner
-def _min_weight(job):
-    """Return the smallest weight of a leaf, less what summing weights may lose."""
-    return job["min_samples_leaf"] * (1.0 - 1e-9)
-
-
-@inner
-def _record_split(job, parent, middle, nodes, category_sets):
+def _record_split(grow: Any, parent: int, middle: int) -> None:
     """Turn a leaf into an inner node: its left child takes its place, the right one is new."""
-    counts, split = array_of(job, "counts"), array_of(job, "splits")[parent]
-    left, right = array_of(job, "leaves")[parent], array_of(job, "leaves")[counts[N_LEAVES]]
-    node = nodes[left["node"]]
-    node["feature"], node["gain"] = split["feature"], split["gain"]
-    node["missing_left"], node["left"] = split["missing_left"], counts[N_NODES]
+    counts, split = array_of(grow, "counts"), array_of(grow, "splits")[parent]
+    leaves, category_sets = array_of(grow, "leaves"), array_of(grow, "category_sets")
+    left, right = leaves[parent], leaves[counts[N_LEAVES]]
+    node = array_of(grow, "nodes")[left["node"]]
+    node["feature"], node["missing_left"] = split["feature"], split["missing_left"]
+    node["gain"] = (
+        split["gain"] * grow["gradient_unit"] * (grow["gradient_unit"] / grow["hessian_unit"])
+    )
+    node["left"] = counts[N_NODES]
     if split["categorical"]:
         node["category_set"] = counts[N_SETS]
-        codes_left = array_of(job, "split_sets")[parent]
+        codes_left = array_of(grow, "split_sets")[parent]
         for word in range(SET_WORDS):
             category_sets[counts[N_SETS], word] = codes_left[word]
         counts[N_SETS] += 1
     else:
-        node["threshold"] = array_of(job, "thresholds")[split["feature"], split["bin"]]
+        node["threshold"] = array_of(grow, "thresholds")[split["feature"], split["bin"]]
     # The larger child inherits the parent's histogram: the other is subtracted from it.
-    slot = counts[N_LEAVES] if counts[N_LEAVES] < job["n_slots"] else NONE
+    kept = counts[N_LEAVES] if counts[N_LEAVES] < grow["n_kept"] else NONE
     right["start"], right["stop"], left["stop"] = middle, left["stop"], middle
-    right["slot"] = slot
+    right["kept"] = kept
     if _is_larger(right, left):
-        right["slot"], left["slot"] = left["slot"], slot
-    right["total_0"] = left["total_0"] - split["left_0"]
-    right["total_1"] = left["total_1"] - split["left_1"]
-    left["total_0"], left["total_1"] = split["left_0"], split["left_1"]
+        right["kept"], left["kept"] = left["kept"], kept
+    right["gradient"] = left["gradient"] - split["gradient"]
+    right["hessian"] = left["hessian"] - split["hessian"]
+    right["weight"] = left["weight"] - split["weight"]
+    left["gradient"], left["hessian"] = split["gradient"], split["hessian"]
+    left["weight"] = split["weight"]
     left["depth"] += 1
     right["depth"] = left["depth"]
     counts[N_LEAVES] += 1
-    _add_node(job, left, counts, nodes)
-    _add_node(job, right, counts, nodes)
+    _add_node(grow, left, counts)
+    _add_node(grow, right, counts)
 
 
 @part
-def _find_splits(job, left, right):
+def _find_splits(grow: Any, left: int, right: int) -> None:
     """Find the best splits of two sibling leaves, or of the root (right is NONE).
 
     Only the smaller sibling's histograms are summed; the larger one's are what is left
     of the parent's, where those were kept.
     """
-    leaves = array_of(job, "leaves")
+    leaves = array_of(grow, "leaves")
     siblings = (left, right)
     if right != NONE and not _is_larger(leaves[right], leaves[left]):
         siblings = (right, left)
@@ -188,186 +182,193 @@ def _find_splits(job, left, right):
     build_small = leaves[small]["open"] > 0
     build_large = False
     if large != NONE and leaves[large]["open"]:
-        build_large = leaves[large]["slot"] == NONE
+        build_large = leaves[large]["kept"] == NONE
         build_small = build_small or not build_large
     build = (build_small, build_large)
     for child in range(2):
         if build[child]:
-            _build_share(job, leaves[siblings[child]], child)
-    wait(job)
+            _build_share(grow, leaves[siblings[child]], child)
+    wait(grow)
     if build_small or build_large:
-        _scan_share(job, siblings, build)
-        wait(job)
-    if job["member"] == 0:
+        _scan_share(grow, siblings, build)
+        wait(grow)
+    if grow["member"] == 0:
         for child in range(2):
             if siblings[child] != NONE:
-                _keep_best(job, siblings[child], child, build_small or build_large)
+                _keep_best(grow, siblings[child], child, build_small or build_large)
 
 
 @inner
-def _n_rows(leaf):
+def _n_rows(leaf: Any) -> int:
     return leaf["stop"] - leaf["start"]
 
 
 @inner
-def _is_larger(right, left):
+def _is_larger(right: Any, left: Any) -> bool:
     """Return whether the right sibling is the larger one: who inherits histograms."""
     return _n_rows(right) > _n_rows(left)
 
 
 @inner
-def _slot(job, leaf, child):
+def _histogram_of(grow: Any, leaf: Any, child: int) -> int:
     """Return where the histograms of a leaf are; those not kept have two fixed places."""
-    return leaf["slot"] if leaf["slot"] != NONE else job["n_slots"] + child
+    return leaf["kept"] if leaf["kept"] != NONE else grow["n_kept"] + child
 
 
 @inner
-def _partial_slot(job, member, child):
+def _partial_histogram(grow: Any, member: int, child: int) -> int:
     """Return where the sums of a member other than 0 are before they are added up."""
-    return job["n_slots"] + 2 * member + child
+    return grow["n_kept"] + 2 * member + child
 
 
 @inner
-def _shares_rows(job, leaf):
+def _shares_rows(grow: Any, leaf: Any) -> bool:
     """Return whether members divide a leaf's rows among them, or else the features.
 
     Dividing the rows reads every row once, but the members' sums must be added up.
     """
     return (
-        job["n_members"] > 1
-        and job["n_features"] < TILE * job["n_members"]
-        and _n_rows(leaf) >= MIN_ROWS_PER_MEMBER * job["n_members"]
+        grow["n_members"] > 1
+        and grow["n_features"] < TILE * grow["n_members"]
+        and _n_rows(leaf) >= MIN_ROWS_PER_MEMBER * grow["n_members"]
     )
 
 
 @part
-def _build_share(job, leaf, child):
+def _build_share(grow: Any, leaf: Any, child: int) -> None:
     """Sum a member's share of the histograms of a leaf."""
-    first, last = 0, job["n_features"]
+    first, last = 0, grow["n_features"]
     start, stop = leaf["start"], leaf["stop"]
-    slot, n_words = _slot(job, leaf, child), job["n_words"]
-    if _shares_rows(job, leaf):
-        start, stop = share(start, stop, job["member"], job["n_members"])
-        if job["member"] > 0:
-            slot = _partial_slot(job, job["member"], child)
+    place = _histogram_of(grow, leaf, child)
+    if _shares_rows(grow, leaf):
+        start, stop = share(start, stop, grow["member"], grow["n_members"])
+        if grow["member"] > 0:
+            place = _partial_histogram(grow, grow["member"], child)
     else:
-        first, last = share(first, last, job["member"], job["n_members"])
+        first, last = share(first, last, grow["member"], grow["n_members"])
     build_histograms(
-        array_of(job, "row_codes"),
+        array_of(grow, "row_codes"),
         first,
         last,
-        array_of(job, "order")[start:stop],
-        array_of(job, "payload"),
-        n_words,
-        array_of(job, "histograms")[slot],
+        array_of(grow, "order")[start:stop],
+        array_of(grow, "payload"),
+        row_packing(grow),
+        grow["sum_words"],
+        grow["missing_code"] + 1,
+        array_of(grow, "block_sums")[grow["member"]],
+        array_of(grow, "histograms")[place],
     )
 
 
 @part
-def _scan_share(job, siblings, build):
+def _scan_share(grow: Any, siblings: tuple[int, int], build: tuple[bool, bool]) -> None:
     """Find the best splits of two siblings on a member's share of the features."""
-    leaves, histograms, member = (
-        array_of(job, "leaves"),
-        array_of(job, "histograms"),
-        job["member"],
-    )
-    candidates = array_of(job, "candidates")[member]
-    selected = array_of(job, "selected")[member]
+    leaves, histograms = array_of(grow, "leaves"), array_of(grow, "histograms")
+    member = grow["member"]
+    candidates = array_of(grow, "candidates")[member]
+    selected = array_of(grow, "selected")[member]
     n_children = 1 if siblings[LARGE] == NONE else 2
     for child in range(n_children):
         candidates[child]["feature"] = NONE
-        candidates[child]["gain"] = _smallest_gain(job, leaves[siblings[child]])
-        _select_features(job, leaves[siblings[child]]["node"], selected[child])
-    n_used = (job["missing_code"] + 1) * job["n_words"]
-    first, last = share(0, job["n_features"], member, job["n_members"])
-    small = histograms[_slot(job, leaves[siblings[SMALL]], SMALL)]
+        candidates[child]["gain"] = _smallest_gain(grow, leaves[siblings[child]])
+        _select_features(grow, leaves[siblings[child]]["node"], selected[child])
+    first, last = share(0, grow["n_features"], member, grow["n_members"])
+    small = histograms[_histogram_of(grow, leaves[siblings[SMALL]], SMALL)]
     for child in range(n_children):
         leaf = leaves[siblings[child]]
-        of_leaf, shares_rows = histograms[_slot(job, leaf, child)], _shares_rows(job, leaf)
-        if build[child] and shares_rows:
-            for other in range(1, job["n_members"]):
-                partial = histograms[_partial_slot(job, other, child)]
+        of_leaf = histograms[_histogram_of(grow, leaf, child)]
+        if build[child] and _shares_rows(grow, leaf):
+            for other in range(1, grow["n_members"]):
+                partial = histograms[_partial_histogram(grow, other, child)]
                 for feature in range(first, last):
-                    _add(of_leaf[feature, :n_used], partial[feature], 1)
+                    _add(of_leaf[feature], partial[feature], 1)
         elif child == LARGE and leaf["open"] and not build[child]:
             for feature in range(first, last):
-                _add(of_leaf[feature, :n_used], small[feature], -1)
+                _add(of_leaf[feature], small[feature], -1)
         if leaf["open"]:
-            _scan_features(job, leaf, child, first, last)
+            _scan_features(grow, leaf, child, first, last)
 
 
 @inner
-def _scan_features(job, leaf, child, first, last):
+def _scan_features(grow: Any, leaf: Any, child: int, first: int, last: int) -> None:
     """Find the best split of a leaf on some features."""
-    member, node = job["member"], _node_of(job, leaf)
-    n_used = (job["missing_code"] + 1) * job["n_words"]
-    histograms = array_of(job, "histograms")[_slot(job, leaf, child)]
-    split = array_of(job, "candidates")[member, child]
-    codes_left = array_of(job, "candidate_sets")[member, child]
-    selected = array_of(job, "selected")[member, child]
-    categorical, n_bins = array_of(job, "categorical"), array_of(job, "n_bins")
+    member, node = grow["member"], _node_of(grow, leaf)
+    histograms = array_of(grow, "histograms")[_histogram_of(grow, leaf, child)]
+    split = array_of(grow, "candidates")[member, child]
+    codes_left = array_of(grow, "candidate_sets")[member, child]
+    selected = array_of(grow, "selected")[member, child]
+    categorical, n_bins = array_of(grow, "categorical"), array_of(grow, "n_bins")
     scratch = Scratch(
-        array_of(job, "scan_left")[member, 0],
-        array_of(job, "scan_left")[member, 1],
-        array_of(job, "scan_codes")[member],
-        array_of(job, "scan_gains")[member],
-        array_of(job, "scan_keys")[member],
+        array_of(grow, "scan_left")[member],
+        array_of(grow, "scan_codes")[member],
+        array_of(grow, "scan_gains")[member],
+        array_of(grow, "scan_keys")[member],
     )
     for feature in range(first, last):
         if not selected[feature]:
             continue
-        histogram = histograms[feature, :n_used]
+        histogram = histograms[feature]
         if categorical[feature]:
-            scan_categorical(histogram, feature, node, scratch, split, codes_left)
+            scan_categorical(
+                histogram, feature, node, grow["weight_unit"], scratch, split, codes_left
+            )
         else:
             scan_numerical(histogram, feature, n_bins[feature], node, scratch, split)
     if split["feature"] != NONE:
-        complete_split(histograms[split["feature"], :n_used], node, split, codes_left)
+        complete_split(histograms[split["feature"]], node, split, codes_left)
 
 
 @inner
-def _add(histogram, other, sign):
+def _add(histogram: Array, other: Array, sign: int) -> None:
     for i in range(histogram.size):
         histogram[i] += sign * other[i]
 
 
 @inner
-def _smallest_gain(job, leaf):
-    """Return the gain that a split of a leaf must exceed."""
-    gradient, hessian, _ = unpack(leaf["total_0"], leaf["total_1"], packing_of(job))
-    return RELATIVE_MIN_GAIN * score(gradient, hessian, job["l2_regularization"])
+def _l2_units(grow: Any) -> float:
+    """Return the penalty of a leaf in units of hessians."""
+    return grow["l2_regularization"] / grow["hessian_unit"]
 
 
 @inner
-def _node_of(job, leaf):
+def _smallest_gain(grow: Any, leaf: Any) -> float:
+    """Return the gain that a split of a leaf must exceed."""
+    hessian = leaf["hessian"] + _l2_units(grow)
+    return RELATIVE_MIN_GAIN * score(np.float64(leaf["gradient"]), hessian)
+
+
+@inner
+def _node_of(grow: Any, leaf: Any) -> Node:
     """Return a leaf as scans need it."""
     return make_node(
-        leaf["total_0"],
-        leaf["total_1"],
-        job["l2_regularization"],
-        _min_weight(job),
-        packing_of(job),
-        job["random_thresholds"],
-        mix(_node_seed(job, leaf["node"]), 1),  # other numbers than those that select features
+        leaf["gradient"],
+        leaf["hessian"],
+        leaf["weight"],
+        grow["weight_unit"],
+        _l2_units(grow),
+        grow["min_leaf_units"],
+        sum_packing(grow),
+        grow["random_thresholds"],
+        mix(_node_seed(grow, leaf["node"]), 1),  # other numbers than those that select features
     )
 
 
 @inner
-def _node_seed(job, node):
+def _node_seed(grow: Any, node: int) -> int:
     """Return the seed of a node's random choices."""
-    return mix(job["seed"], node)
+    return mix(grow["seed"], node)
 
 
 @inner
-def _select_features(job, node, selected):
+def _select_features(grow: Any, node: int, selected: Array) -> None:
     """Mark the node's random selection of features.
 
     Selection sampling (Knuth, TAOCP 3.4.2, algorithm S): exactly ``n_candidate_features``
     of all, and every member can tell without asking the others.
     """
     missing = selected.size
-    wanted = min(job["n_candidate_features"], missing)
-    node_seed = _node_seed(job, node)
+    wanted = min(grow["n_candidate_features"], missing)
+    node_seed = _node_seed(grow, node)
     for feature in range(selected.size):
         chosen = wanted == missing or uniform(node_seed, feature) * missing < wanted
         selected[feature] = chosen
@@ -376,21 +377,19 @@ def _select_features(job, node, selected):
 
 
 @inner
-def _keep_best(job, leaf, child, scanned):
+def _keep_best(grow: Any, leaf: int, child: int, scanned: bool) -> None:
     """Keep the best of the members' candidates: largest gain, then lowest feature."""
-    split, candidates = array_of(job, "splits")[leaf], array_of(job, "candidates")
+    split, candidates = array_of(grow, "splits")[leaf], array_of(grow, "candidates")
     split["gain"] = -1.0
     best = NONE
-    for member in range(job["n_members"] if scanned else 0):
+    for member in range(grow["n_members"] if scanned else 0):
         candidate = candidates[member, child]
         if candidate["feature"] != NONE and candidate["gain"] > split["gain"]:
             split["gain"], best = candidate["gain"], member
     if best == NONE:
         return
-    array_of(job, "splits")[leaf] = candidates[best, child]
-    split_set, codes_left = (
-        array_of(job, "split_sets")[leaf],
-        array_of(job, "candidate_sets")[best, child],
-    )
+    array_of(grow, "splits")[leaf] = candidates[best, child]
+    split_set = array_of(grow, "split_sets")[leaf]
+    codes_left = array_of(grow, "candidate_sets")[best, child]
     for word in range(SET_WORDS):
         split_set[word] = codes_left[word]

@@ -1,12 +1,18 @@
 """Histograms of packed gradient sums: the kernel that takes most of the time."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from rmtgb.engine.jit import inner
+from rmtgb.engine.jit import inner, part
+from rmtgb.engine.record import Array
+from rmtgb.tree.kernels.packing import BLOCK_ROWS, unpack
+from rmtgb.tree.records import N_CODES, Packing
 
 #: Features per pass over the rows of a node: their codes fill a cache line at most, and
 #: their histograms the second-level cache.
@@ -19,34 +25,43 @@ PREFETCH_ROWS = np.int64(16)
 _ONE, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 
-@intrinsic
-def _add_pair(typingctx, histogram, position, payload, row):
+def block_width(n_words: int) -> int:
+    """Return how many sums of a block a member needs room for; see :func:`build_histograms`."""
+    return TILE * N_CODES * n_words
+
+
+@inner
+def _add_one(histogram: Array, position: int, payload: Array, first: int) -> None:
+    histogram[position] += payload[first]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _add_two(typingctx: Any, histogram: Any, position: Any, payload: Any, first: Any) -> Any:
     """Add two neighbouring int64 to two others as one vector operation.
 
     Written as two scalar additions, LLVM leaves them scalar, at half the speed.
     """
 
-    def codegen(context, builder, signature, arguments):
-        word, pair = ir.IntType(64), ir.VectorType(ir.IntType(64), 2)
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pair = ir.VectorType(ir.IntType(64), 2)
 
-        def pair_at(which, first):
+        def pair_at(which: int, first: Any) -> Any:
             array = context.make_array(signature.args[which])(context, builder, arguments[which])
             return builder.bitcast(builder.gep(array.data, [first]), pair.as_pointer())
 
-        target = pair_at(0, arguments[1])
-        source = pair_at(2, builder.shl(arguments[3], ir.Constant(word, 1)))
+        target, source = pair_at(0, arguments[1]), pair_at(2, arguments[3])
         total = builder.add(builder.load(target, align=8), builder.load(source, align=8))
         builder.store(total, target, align=8)
         return context.get_dummy_value()
 
-    return types.void(histogram, types.uint64, payload, types.int64), codegen
+    return types.void(histogram, types.uint64, payload, types.uint64), codegen
 
 
-@intrinsic
-def _prefetch(typingctx, array, position):
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(typingctx: Any, array: Any, position: Any) -> Any:
     """Ask for the cache line of an element, without waiting for it."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         pointer_type, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         prefetch = cgutils.get_or_insert_function(
@@ -64,69 +79,118 @@ def _prefetch(typingctx, array, position):
 
 if config.DISABLE_JIT:
 
-    def _add_pair(histogram, position, payload, row):
-        histogram[position] += payload[2 * row]
-        histogram[position + _ONE] += payload[2 * row + 1]
+    def _add_two(histogram: Array, position: int, payload: Array, first: int) -> None:
+        histogram[position] += payload[first]
+        histogram[position + _ONE] += payload[first + _ONE]
 
-    def _prefetch(array, position):
+    def _prefetch(array: Array, position: int) -> None:
         pass
 
 
-# Unsigned positions throughout: signed ones cost a test for negative values each.
+@inner
+def _add_three(histogram: Array, position: int, payload: Array, first: int) -> None:
+    _add_two(histogram, position, payload, first)
+    histogram[position + _TWO] += payload[first + _TWO]
+
+
+def _row_adder(add: Callable[..., None], n_words: int) -> Callable[..., None]:
+    """Return a function that adds the payloads of rows, of so many words, to histograms."""
+    words = np.uint64(n_words)
+
+    # Unsigned positions throughout: signed ones cost a test for negative values each.
+    @inner
+    def add_rows(
+        codes: Array,
+        n_features: int,
+        first: int,
+        stop: int,
+        order: Array,
+        payload: Array,
+        histograms: Array,
+        width: int,
+    ) -> None:
+        quads = first + (stop - first) // _FOUR * _FOUR
+        last = order.size - 1
+        for i in range(order.size):
+            ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
+            _prefetch(codes, np.int64(ahead * n_features + first))
+            _prefetch(payload, np.int64(ahead * words))
+            row = np.uint64(order[i])
+            base, word = row * n_features, row * words
+            h = np.uint64(0)
+            for f in range(base + first, base + quads, _FOUR):
+                add(histograms, h + np.uint64(codes[f]) * words, payload, word)
+                h += width
+                add(histograms, h + np.uint64(codes[f + _ONE]) * words, payload, word)
+                h += width
+                add(histograms, h + np.uint64(codes[f + _TWO]) * words, payload, word)
+                h += width
+                add(histograms, h + np.uint64(codes[f + _THREE]) * words, payload, word)
+                h += width
+            for f in range(base + quads, base + stop):
+                add(histograms, h + np.uint64(codes[f]) * words, payload, word)
+                h += width
+
+    return add_rows
+
+
+_add_one_word = _row_adder(_add_one, 1)
+_add_two_words = _row_adder(_add_two, 2)
+_add_three_words = _row_adder(_add_three, 3)
 
 
 @inner
-def _add_one_word(codes, n_features, first, stop, order, payload, histograms, row_words):
-    quads = first + (stop - first) // _FOUR * _FOUR
-    last = order.size - 1
-    for i in range(order.size):
-        ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
-        _prefetch(codes, np.int64(ahead * n_features + first))
-        _prefetch(payload, np.int64(ahead))
-        row = np.uint64(order[i])
-        base, word = row * n_features, payload[row]
-        h = np.uint64(0)
-        for f in range(base + first, base + quads, _FOUR):
-            histograms[h + np.uint64(codes[f])] += word
-            h += row_words
-            histograms[h + np.uint64(codes[f + _ONE])] += word
-            h += row_words
-            histograms[h + np.uint64(codes[f + _TWO])] += word
-            h += row_words
-            histograms[h + np.uint64(codes[f + _THREE])] += word
-            h += row_words
-        for f in range(base + quads, base + stop):
-            histograms[h + np.uint64(codes[f])] += word
-            h += row_words
+def _sum_rows(
+    codes: Array,
+    n_features: int,
+    first: int,
+    stop: int,
+    order: Array,
+    payload: Array,
+    n_words: int,
+    histograms: Array,
+    width: int,
+) -> None:
+    """Set the histograms of some features, one after another, to the sums of some rows."""
+    n_features, width = np.uint64(n_features), np.uint64(width)
+    first, stop = np.uint64(first), np.uint64(stop)
+    for i in range((stop - first) * width):
+        histograms[i] = 0
+    if n_words == 1:
+        _add_one_word(codes, n_features, first, stop, order, payload, histograms, width)
+    elif n_words == 2:
+        _add_two_words(codes, n_features, first, stop, order, payload, histograms, width)
+    else:
+        _add_three_words(codes, n_features, first, stop, order, payload, histograms, width)
 
 
 @inner
-def _add_two_words(codes, n_features, first, stop, order, payload, histograms, row_words):
-    quads = first + (stop - first) // _FOUR * _FOUR
-    last = order.size - 1
-    for i in range(order.size):
-        ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
-        _prefetch(codes, np.int64(ahead * n_features + first))
-        _prefetch(payload, np.int64(ahead * _TWO))
-        row = np.int64(order[i])
-        base = np.uint64(row) * n_features
-        h = np.uint64(0)
-        for f in range(base + first, base + quads, _FOUR):
-            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, row)
-            h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _ONE]) * _TWO, payload, row)
-            h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _TWO]) * _TWO, payload, row)
-            h += row_words
-            _add_pair(histograms, h + np.uint64(codes[f + _THREE]) * _TWO, payload, row)
-            h += row_words
-        for f in range(base + quads, base + stop):
-            _add_pair(histograms, h + np.uint64(codes[f]) * _TWO, payload, row)
-            h += row_words
+def _add_block(block: Array, n_bins: int, packing: Packing, histograms: Array) -> None:
+    """Unpack the sums of a block of rows, and add each to a word of its own."""
+    n_sums = packing.n_words + 1
+    for i in range(n_bins):
+        word = packing.n_words * i
+        word_1 = block[word + 1] if packing.n_words > 1 else np.int64(0)
+        g, h, w = unpack(block[word], word_1, np.int64(0), packing)
+        histograms[n_sums * i] += g
+        histograms[n_sums * i + 1] += h
+        if n_sums > 2:
+            histograms[n_sums * i + 2] += w
 
 
-@inner
-def build_histograms(row_codes, first, stop, order, payload, n_words, histograms):
+@part
+def build_histograms(
+    row_codes: Array,
+    first: int,
+    stop: int,
+    order: Array,
+    payload: Array,
+    packing: Packing,
+    sum_words: int,
+    n_codes: int,
+    block: Array,
+    histograms: Array,
+) -> None:
     """Sum the payload of some rows by bin, for a range of features.
 
     Parameters
@@ -140,37 +204,31 @@ def build_histograms(row_codes, first, stop, order, payload, n_words, histograms
         The rows.
     payload : ndarray of int64 of shape (n_rows * n_words,)
         Packed gradient, hessian and weight of each row.
-    n_words : int
-        Words per row, 1 or 2.
-    histograms : ndarray of int64 of shape (n_features, >= n_codes * n_words)
+    packing : Packing
+        How rows are packed.
+    sum_words : int
+        Words of a bin. If they are one more than those of a row, rows are summed in blocks, whose
+        sums are unpacked.
+    n_codes : int
+        Bins of a feature, those of missing values included.
+    block : ndarray of int64 of shape (>= block_width(n_words),)
+        Scratch, looked at if there are blocks.
+    histograms : ndarray of int64 of shape (n_features, n_codes * sum_words)
         OUT, rows ``first`` to ``stop``.
     """
-    n_features, row_words = np.uint64(row_codes.shape[1]), np.uint64(histograms.shape[1])
+    n_features, n_words, width = row_codes.shape[1], packing.n_words, histograms.shape[1]
     codes = row_codes.reshape(-1)
     for start in range(first, stop, TILE):
         end = min(start + TILE, stop)
         rows = histograms[start:end].reshape(-1)
+        if sum_words == n_words:
+            _sum_rows(codes, n_features, start, end, order, payload, n_words, rows, width)
+            continue
         for i in range(rows.size):
             rows[i] = 0
-        if n_words == 1:
-            _add_one_word(
-                codes,
-                n_features,
-                np.uint64(start),
-                np.uint64(end),
-                order,
-                payload,
-                rows,
-                row_words,
+        for begin in range(0, order.size, BLOCK_ROWS):
+            some = order[begin : min(begin + BLOCK_ROWS, order.size)]
+            _sum_rows(
+                codes, n_features, start, end, some, payload, n_words, block, n_codes * n_words
             )
-        else:
-            _add_two_words(
-                codes,
-                n_features,
-                np.uint64(start),
-                np.uint64(end),
-                order,
-                payload,
-                rows,
-                row_words,
-            )
+            _add_block(block, (end - start) * n_codes, packing, rows)

@@ -5,15 +5,18 @@ sums are taken over integers, so that they are exact: neither the order of the r
 number of threads changes a bit.
 """
 
+from typing import Any
+
 import numpy as np
 
-from rmtgb.engine.jit import inner, part
+from rmtgb.engine.jit import inner
+from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
-from rmtgb.tree.dtypes import MAX_SLOPES, MISSING_Z, TILE_ROWS, Z_UNIT
 from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE
-from rmtgb.tree.kernels.memory import array_of, wait
-from rmtgb.tree.kernels.packing import MOMENT_SHIFT, integers_of, packing_of
+from rmtgb.tree.kernels.packing import integers_of_row, row_packing
 from rmtgb.tree.kernels.quantile import weighted_quantile
+from rmtgb.tree.kernels.slopes import slopes_of
+from rmtgb.tree.records import MAX_SLOPES, MISSING_Z, MOMENTS, TILE_ROWS, Z_UNIT
 
 #: The rows of a tile: hessians, gradients, values of the slopes' features, and a product.
 HESSIAN, GRADIENT, VALUES, PRODUCT = 0, 1, 2, MAX_SLOPES + 2
@@ -22,8 +25,14 @@ HESSIAN, GRADIENT, VALUES, PRODUCT = 0, 1, 2, MAX_SLOPES + 2
 ORDER = MAX_SLOPES + 1
 VECTOR = ORDER * ORDER
 
-#: Makes shifting round to the nearest.
+#: Standardised values are rounded to 2^3 of their units before they are multiplied: below 2^12
+#: in size, they leave 33 bits for hessians in sums of 64 products with two of them.
+MOMENT_SHIFT = 3
 MOMENT_HALF = 1 << (MOMENT_SHIFT - 1)
+
+#: Sums of 64 rows are added up in two halves, so that those of 2^32 rows fit.
+HALF_BITS = 32
+LOW, HIGH = 0, 1
 
 #: Least ridge for each unit of hessian, the variance of features being one: what differs by
 #: rounding only shall get no slope.
@@ -31,25 +40,12 @@ RELATIVE_RIDGE = 1e-6
 
 
 @inner
-def slope_part(row, slopes):
-    """Return what slopes (ndarray of SLOPE) add to the constant of a leaf.
-
-    ``row`` (n_features,) int16 holds standardised values.
-    """
-    total = 0.0
-    for slope in range(slopes.size):
-        z = row[slopes[slope]["feature"]]
-        if z != MISSING_Z:
-            distance = np.float64(z) * Z_UNIT - slopes[slope]["center"]
-            total += slopes[slope]["coefficient"] * distance
-    return total
-
-
-@inner
-def add_linear_values(job, start, stop, value, slopes, prediction):
+def add_linear_values(
+    grow: Any, start: int, stop: int, value: float, slopes: Array, prediction: Array
+) -> None:
     """Add the value of a leaf and what its slopes add, as :func:`slope_part`, to some rows."""
-    order, standardized = array_of(job, "order"), array_of(job, "standardized")
-    totals = array_of(job, "totals")[job["member"]]
+    order, standardized = array_of(grow, "order"), array_of(grow, "standardized")
+    totals = array_of(grow, "totals")[grow["member"]]
     for first in range(start, stop, TILE_ROWS):
         n = min(TILE_ROWS, stop - first)
         for i in range(n):
@@ -66,8 +62,8 @@ def add_linear_values(job, start, stop, value, slopes, prediction):
 
 
 @inner
-def fit_slopes(job, nodes, slopes):
-    """Give every leaf of the tree that a job has grown its slopes; called by every member.
+def fit_slopes(grow: Any) -> None:
+    """Give every leaf of the tree that was grown its slopes; called by every member.
 
     With G, H, b and A the sums of g, h, ``g (z - m)`` and ``h (z - m)(z - m)'`` over the
     rows of a leaf, and m the mean of z weighted by h, the loss of ``value + beta'(z - m)`` is
@@ -77,36 +73,24 @@ def fit_slopes(job, nodes, slopes):
 
     Parameters
     ----------
-    job : JOB record
-    nodes : ndarray of TREE_NODE
-        INOUT.
-    slopes : ndarray of SLOPE
-        OUT, large enough.
+    grow : GROW record
+        ``nodes`` is INOUT, ``slopes`` OUT.
     """
-    if job["member"] == 0:
-        _choose_features(job, nodes, slopes)
-    wait(job)
-    _sum_moments(job, nodes, slopes)
-    wait(job)
-    _solve_leaves(job, nodes, slopes)
-    wait(job)
-
-
-@part
-def slopes_of(node, slopes):
-    """Return the slopes of a leaf."""
-    return slopes[node["first_slope"] : node["first_slope"] + node["n_slopes"]]
+    if grow["member"] == 0:
+        _choose_features(grow)
+    wait(grow)
+    _sum_moments(grow)
+    wait(grow)
+    _solve_leaves(grow)
+    wait(grow)
 
 
 @inner
-def _choose_features(job, nodes, slopes):
+def _choose_features(grow: Any) -> None:
     """List the numerical features of each leaf's path, those nearest to it first."""
-    parents, counts, leaves = (
-        array_of(job, "parents"),
-        array_of(job, "counts"),
-        array_of(job, "leaves"),
-    )
-    categorical = array_of(job, "categorical")
+    parents, counts = array_of(grow, "parents"), array_of(grow, "counts")
+    leaves, categorical = array_of(grow, "leaves"), array_of(grow, "categorical")
+    nodes, slopes = array_of(grow, "nodes"), array_of(grow, "slopes")
     parents[0] = NONE
     for position in range(counts[N_NODES]):
         left = nodes[position]["left"]
@@ -125,7 +109,7 @@ def _choose_features(job, nodes, slopes):
 
 
 @inner
-def _is_among(slopes, feature):
+def _is_among(slopes: Array, feature: int) -> bool:
     for slope in range(slopes.size):  # noqa: SIM110 - numba has no any() of a generator
         if slopes[slope]["feature"] == feature:
             return True
@@ -133,48 +117,53 @@ def _is_among(slopes, feature):
 
 
 @inner
-def _sum_moments(job, nodes, slopes):
+def _sum_moments(grow: Any) -> None:
     """Sum the moments of every leaf over a member's share of its rows."""
-    leaves, moments = array_of(job, "leaves"), array_of(job, "moments")[job["member"]]
-    for position in range(array_of(job, "counts")[N_LEAVES]):
+    leaves, moments = array_of(grow, "leaves"), array_of(grow, "moments")[grow["member"]]
+    nodes, slopes = array_of(grow, "nodes"), array_of(grow, "slopes")
+    for position in range(array_of(grow, "counts")[N_LEAVES]):
         leaf = leaves[position]
         own = slopes_of(nodes[leaf["node"]], slopes)
         if own.size > 0:
-            first, last = share(leaf["start"], leaf["stop"], job["member"], job["n_members"])
-            _sum_rows(job, first, last, own, moments[position])
+            first, last = share(leaf["start"], leaf["stop"], grow["member"], grow["n_members"])
+            _sum_rows(grow, first, last, own, moments[position])
 
 
 @inner
-def _sum_rows(job, start, stop, slopes, moments):
+def _sum_rows(grow: Any, start: int, stop: int, slopes: Array, moments: Array) -> None:
     """Sum the moments of a range of rows, tile by tile."""
-    tile = array_of(job, "tile")[job["member"]]
-    for k in range(moments.size):
-        moments[k] = 0
+    tile = array_of(grow, "tile")[grow["member"]]
+    for k in range(MOMENTS):
+        moments[LOW, k], moments[HIGH, k] = 0, 0
     for first in range(start, stop, TILE_ROWS):
-        _fill_tile(job, first, min(first + TILE_ROWS, stop), slopes, tile)
-        moments[0] += _sum(tile[HESSIAN])
-        moments[VECTOR] += _sum(tile[GRADIENT])
+        _fill_tile(grow, first, min(first + TILE_ROWS, stop), slopes, tile)
+        _add_halves(moments, 0, _sum(tile[HESSIAN]))
+        _add_halves(moments, VECTOR, _sum(tile[GRADIENT]))
         for j in range(slopes.size):
             _multiply(tile[HESSIAN], tile[VALUES + j], tile[PRODUCT])
             row = (j + 1) * ORDER
-            moments[row] += _sum(tile[PRODUCT])
-            moments[VECTOR + j + 1] += _dot(tile[GRADIENT], tile[VALUES + j])
+            _add_halves(moments, row, _sum(tile[PRODUCT]))
+            _add_halves(moments, VECTOR + j + 1, _dot(tile[GRADIENT], tile[VALUES + j]))
             for k in range(j + 1):
-                moments[row + k + 1] += _dot(tile[PRODUCT], tile[VALUES + k])
+                _add_halves(moments, row + k + 1, _dot(tile[PRODUCT], tile[VALUES + k]))
 
 
 @inner
-def _fill_tile(job, start, stop, slopes, tile):
+def _add_halves(moments: Array, k: int, total: int) -> None:
+    moments[LOW, k] += total & ((1 << HALF_BITS) - 1)
+    moments[HIGH, k] += total >> HALF_BITS
+
+
+@inner
+def _fill_tile(grow: Any, start: int, stop: int, slopes: Array, tile: Array) -> None:
     """Copy gradients, hessians and values of some rows to where vectors can be loaded."""
-    order, payload = array_of(job, "order"), array_of(job, "payload")
-    standardized, packing = array_of(job, "standardized"), packing_of(job)
+    order, payload = array_of(grow, "order"), array_of(grow, "payload")
+    standardized, packing = array_of(grow, "standardized"), row_packing(grow)
     hessians, gradients = tile[HESSIAN], tile[GRADIENT]
     n = stop - start
     for i in range(n):
         row = np.int64(order[start + i])
-        word = payload[packing.n_words * row]
-        second = payload[2 * row + 1] if packing.n_words == 2 else 0
-        gradients[i], hessians[i] = integers_of(word, second, packing)
+        gradients[i], hessians[i], _ = integers_of_row(payload, row, packing)
     for i in range(n, TILE_ROWS):
         gradients[i], hessians[i] = 0, 0
     for j in range(slopes.size):
@@ -190,7 +179,7 @@ def _fill_tile(job, start, stop, slopes, tile):
 
 
 @inner
-def _sum(a):
+def _sum(a: Array) -> int:
     total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i]
@@ -198,7 +187,7 @@ def _sum(a):
 
 
 @inner
-def _dot(a, b):
+def _dot(a: Array, b: Array) -> int:
     total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i] * b[i]
@@ -206,65 +195,71 @@ def _dot(a, b):
 
 
 @inner
-def _multiply(a, b, product):
+def _multiply(a: Array, b: Array, product: Array) -> None:
     for i in range(np.uint64(TILE_ROWS)):
         product[i] = a[i] * b[i]
 
 
 @inner
-def _solve_leaves(job, nodes, slopes):
+def _solve_leaves(grow: Any) -> None:
     """Solve for the slopes of a member's leaves."""
-    leaves, system = array_of(job, "leaves"), array_of(job, "system")[job["member"]]
-    for position in range(job["member"], array_of(job, "counts")[N_LEAVES], job["n_members"]):
+    leaves, system = array_of(grow, "leaves"), array_of(grow, "system")[grow["member"]]
+    nodes, slopes = array_of(grow, "nodes"), array_of(grow, "slopes")
+    for position in range(grow["member"], array_of(grow, "counts")[N_LEAVES], grow["n_members"]):
         leaf = leaves[position]
         own = slopes_of(nodes[leaf["node"]], slopes)
         if own.size > 0:
-            _set_up(job, position, system)
+            _set_up(grow, position, system)
             _center(system, own)
-            _solve(system, own.size, job["l2_regularization"] + RELATIVE_RIDGE * system[0])
-            scale = job["learning_rate"] * _residual_scale(job, leaf)
+            _solve(system, own.size, grow["l2_regularization"] + RELATIVE_RIDGE * system[0])
+            scale = grow["learning_rate"] * _residual_scale(grow, leaf)
             for j in range(own.size):
                 own[j]["coefficient"] = -scale * system[VECTOR + j + 1]
 
 
 @inner
-def _set_up(job, position, system):
+def _set_up(grow: Any, position: int, system: Array) -> None:
     """Add up what members have summed for a leaf, in the units of hessians and gradients."""
-    moments, packing = array_of(job, "moments"), packing_of(job)
+    moments = array_of(grow, "moments")
     unit = Z_UNIT * (1 << MOMENT_SHIFT)
     for k in range(system.size):
-        total = np.int64(0)
-        for member in range(job["n_members"]):
-            total += moments[member, position, k]
-        scale = packing.hessian_unit if k < VECTOR else packing.gradient_unit
+        low, high = np.int64(0), np.int64(0)
+        for member in range(grow["n_members"]):
+            low += moments[member, position, LOW, k]
+            high += moments[member, position, HIGH, k]
+        high += low >> HALF_BITS  # one way to write a sum, however it was divided
+        low &= (1 << HALF_BITS) - 1
+        scale = grow["hessian_unit"] if k < VECTOR else grow["gradient_unit"]
         scale *= 1.0 if k % ORDER == 0 else unit
         scale *= unit if ORDER <= k < VECTOR else 1.0
-        system[k] = np.float64(total) * scale
+        system[k] = (np.float64(high) * 2.0**HALF_BITS + np.float64(low)) * scale
 
 
 @inner
-def _residual_scale(job, leaf):
+def _residual_scale(grow: Any, leaf: Any) -> float:
     """Return the unit of the slopes of a leaf: 1, but for losses whose leaves are quantiles.
 
     Their gradients are signs and their hessians one by convention. The quadratic that
     touches |r| from above has curvature 1 / |r|, here that of the median.
     """
-    if job["leaf_quantile"] == 0.0:
+    if grow["leaf_quantile"] == 0.0:
         return 1.0
-    order, scratch = array_of(job, "order"), array_of(job, "scratch")
-    weight, values, weights = scratch[1], scratch[2], scratch[3]
-    y, raw = array_of(job, "y"), array_of(job, "raw")[0]
+    order, weight = array_of(grow, "order"), array_of(grow, "weight")
+    residual, residual_weight = array_of(grow, "residual"), array_of(grow, "residual_weight")
+    values, weights = array_of(grow, "leaf_residuals"), array_of(grow, "leaf_weights")
     size = leaf["start"]
     for i in range(leaf["start"], leaf["stop"]):
         row = order[i]
-        if weight[row] > 0.0:
-            values[size], weights[size] = abs(y[row] - raw[row]), weight[row]
+        if residual_weight[row] > 0.0:
+            # residuals are per unit of the coefficient that their weights have
+            values[size] = abs(residual[row]) * (residual_weight[row] / weight[row])
+            weights[size] = residual_weight[row]
             size += 1
     return weighted_quantile(values[leaf["start"] : size], weights[leaf["start"] : size], 0.5)
 
 
 @inner
-def _center(system, slopes):
+def _center(system: Array, slopes: Array) -> None:
     """Turn moments about zero into those about the mean, the slopes' centers."""
     for j in range(slopes.size, 0, -1):  # backwards: the means are read until the end
         mean = system[j * ORDER] / system[0] if system[0] > 0.0 else 0.0
@@ -275,7 +270,7 @@ def _center(system, slopes):
 
 
 @inner
-def _solve(system, n, ridge):
+def _solve(system: Array, n: int, ridge: float) -> None:
     """Replace b by ``(A + ridge)^-1 b``, by Cholesky decomposition in place.
 
     Parameters

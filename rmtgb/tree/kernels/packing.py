@@ -1,66 +1,78 @@
 """From float gradients to packed integers, and back."""
 
+from typing import Any
+
 import numpy as np
 
 from rmtgb.engine.jit import inner
 from rmtgb.engine.random import uniform
+from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
-from rmtgb.tree.dtypes import Packing
-from rmtgb.tree.kernels.memory import array_of, wait
+from rmtgb.tree.records import Packing
 
-#: Bits of one row's gradient and hessian at the most; more would not change a float64 sum.
+#: Bits of one row's gradient and hessian at the most. More would hardly change a float64 sum.
 GRADIENT_BITS = 40
-HESSIAN_BITS = 30
 
-#: Linear leaves sum products of gradients and one standardised value, or of hessians and two:
-#: these are shifted, which leaves them so many bits, for sums to fit into 64.
-MOMENT_SHIFT, MOMENT_BITS = 3, 12
+#: Likewise with all copies of a row: linear leaves sum, for 64 rows at a time, products of a
+#: gradient and one standardised value below 2^12, or of a hessian and two.
+COPIES_GRADIENT_BITS, COPIES_HESSIAN_BITS = 44, 33
 
-#: Bits of the sum of integer weights up to which a row of weight k has k times the payload of a
-#: row of weight one, so that repetition gives the same sums to the last bit. Beyond it too few
-#: bits would be left.
-COPY_BITS = 24
+#: Bits that one row's gradient and hessian keep, whatever the number of rows up to 2^32 - 1:
+#: with 2^20 rows and unbounded tails, rounding to 22 bits moves a leaf by 0.1 standard errors.
+MIN_BITS = 22
+
+#: Rows whose payloads are summed before the sums are unpacked, where all rows together would
+#: leave too few bits in a word. Fewer rows leave more bits, and cost more unpacking: at this
+#: size it takes less than one percent.
+BLOCK_BITS = 17
+BLOCK_ROWS = 2**BLOCK_BITS
 
 #: Stands for the largest gradient where all are zero; its unit still has a reciprocal.
 SMALLEST = 1e-280
 
 
 @inner
-def unpack(word_0, word_1, packing):
-    """Return the sums of gradients, hessians and weights (float64) in packed sums."""
+def units_of(weight: float, scale: float) -> int:
+    """Return a weight as the integer that is summed: the one place where weights are rounded."""
+    return np.int64(np.rint(weight * scale))
+
+
+@inner
+def unpack(word_0: int, word_1: int, word_2: int, packing: Packing) -> tuple[int, int, int]:
+    """Return the integer sums of gradients, hessians and weights in packed sums."""
     if packing.n_words == 1:
-        weight = np.float64(word_0 & ((1 << packing.shift) - 1))
-        gradient = np.float64(word_0 >> packing.shift) * packing.gradient_unit
-        return gradient, weight * packing.hessian_unit, weight * packing.weight_unit
-    return (
-        np.float64(word_0) * packing.gradient_unit,
-        np.float64(word_1 >> packing.shift) * packing.hessian_unit,
-        np.float64(word_1 & ((1 << packing.shift) - 1)) * packing.weight_unit,
-    )
+        weight = word_0 & ((1 << packing.shift) - 1)
+        return word_0 >> packing.shift, weight, weight
+    if packing.n_words == 3:
+        return word_0, word_1, word_2
+    if packing.hessian_is_weight:
+        return word_0, word_1, word_1
+    return word_0, word_1 >> packing.shift, word_1 & ((1 << packing.shift) - 1)
 
 
 @inner
-def integers_of(word_0, word_1, packing):
-    """Return gradient and hessian in packed words as integers, in their units."""
-    if packing.n_words == 1:
-        return word_0 >> packing.shift, word_0 & ((1 << packing.shift) - 1)
-    return word_0, word_1 >> packing.shift
+def row_packing(grow: Any) -> Packing:
+    """Return how the payload of a row is packed."""
+    return Packing(grow["n_words"], grow["shift"], grow["hessian_is_weight"])
 
 
 @inner
-def packing_of(job):
-    """Return the packing of a job as scalars that stay in registers."""
-    return Packing(
-        job["n_words"],
-        job["shift"],
-        job["gradient_unit"],
-        job["hessian_unit"],
-        job["weight_unit"],
-    )
+def sum_packing(grow: Any) -> Packing:
+    """Return how histograms are packed."""
+    return Packing(grow["sum_words"], grow["shift"], grow["hessian_is_weight"])
 
 
 @inner
-def bit_length(number):
+def integers_of_row(payload: Array, row: int, packing: Packing) -> tuple[int, int, int]:
+    """Return gradient, hessian and weight of a row as integers."""
+    first = packing.n_words * row
+    word_1 = payload[first + 1] if packing.n_words > 1 else np.int64(0)
+    word_2 = payload[first + 2] if packing.n_words > 2 else np.int64(0)
+    return unpack(payload[first], word_1, word_2, packing)
+
+
+@inner
+def bit_length(number: int) -> int:
     """Return the number of bits of a non-negative integer."""
     bits = 0
     while number > 0:
@@ -70,104 +82,136 @@ def bit_length(number):
 
 
 @inner
-def _are_copies(job):
-    """Tell whether weights are packed as that many equal rows: integers, few enough."""
-    return job["weight_scale"] == 1.0 and job["weight_bits"] <= COPY_BITS
-
-
-@inner
-def _per_copy(value, weight, are_copies):
-    """Return a row's share of a sum, if a row of weight k is packed as k equal rows."""
-    return value / weight if are_copies and weight > 1.0 else value
-
-
-@inner
-def _measure_share(job, output, coefficient):
-    """Find the largest |c g| and c^2 h of a member's rows."""
-    gradient, hessian = array_of(job, "gradient")[output], array_of(job, "hessian")[output]
-    task_codes, weight = array_of(job, "task_codes"), array_of(job, "weight")
-    start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
-    largest_gradient, largest_hessian = 0.0, 0.0
-    n_words, are_copies = job["n_words"], _are_copies(job)
-    for i in range(start, stop):
-        c = coefficient[task_codes[i]]
-        g = _per_copy(c * gradient[i], weight[i], are_copies)
-        largest_gradient = max(largest_gradient, abs(g))
-        if n_words == 2:
-            h = _per_copy(c * c * hessian[i], weight[i], are_copies)
-            largest_hessian = max(largest_hessian, h)
-    extents = array_of(job, "extents")
-    extents[job["member"], 0] = largest_gradient
-    extents[job["member"], 1] = largest_hessian
-
-
-@inner
-def _choose_units(job):
-    """Give gradient and hessian all the bits that no sum of the rows can overflow."""
-    largest_gradient, largest_hessian = SMALLEST, SMALLEST
-    extents = array_of(job, "extents")
-    for member in range(job["n_members"]):
-        largest_gradient = max(largest_gradient, extents[member, 0])
-        largest_hessian = max(largest_hessian, extents[member, 1])
-    row_bits, weight_bits = bit_length(job["n_rows"]), job["weight_bits"]
-    if _are_copies(job):
-        row_bits = weight_bits
-    job["shift"] = weight_bits
-    job["weight_unit"] = 1.0 / job["weight_scale"]
-    value_bits = MOMENT_BITS if job["linear_leaves"] else 0
-    if job["n_words"] == 1:
-        gradient_bits = min(GRADIENT_BITS, 62 - max(weight_bits, value_bits) - row_bits)
-        job["hessian_unit"] = job["weight_unit"]
-    else:
-        gradient_bits = min(GRADIENT_BITS, 62 - value_bits - row_bits)
-        hessian_bits = min(HESSIAN_BITS, 63 - max(weight_bits, 2 * value_bits + 1) - row_bits)
-        job["hessian_unit"] = largest_hessian / ((1 << hessian_bits) - 1)
-    job["gradient_unit"] = largest_gradient / ((1 << gradient_bits) - 1)
-
-
-@inner
-def pack_rows(job, output, coefficient):
-    """Pack ``(c g, c^2 h, weight)`` of every row for one tree; called by every member.
-
-    Rows of weight zero, and rows left out of the subsample, get an empty payload:
-    they move through the tree like the others, and so receive its prediction, but
-    have no part in it.
+def choose_bits(
+    n_words: int, in_blocks: int, weight_bits: int, row_bits: int, largest_bits: int
+) -> tuple[int, int, int]:
+    """Return how many bits words leave, so that no sum can overflow.
 
     Parameters
     ----------
-    job : JOB record
-        ``payload`` and the packing are OUT.
-    output : int
-        Which gradients and hessians.
-    coefficient : ndarray of float64 of shape (n_tasks,)
-        c, the derivative of the raw prediction with respect to this ensemble.
+    n_words : int
+        Of a row.
+    in_blocks : int
+        Whether at most ``BLOCK_ROWS`` rows, of weight one, are summed packed.
+    weight_bits, row_bits : int
+        Of the sum of all integer weights, and of the number of rows (of copies of rows, where
+        integer weights are repetitions).
+    largest_bits : int
+        Of the largest number of copies of a row, less one.
+
+    Returns
+    -------
+    shift, gradient_bits, hessian_bits : int
+        Bits for the sum of weights, and for one row's gradient and hessian.
     """
-    _measure_share(job, output, coefficient)
-    wait(job)
-    _choose_units(job)
-    gradient, hessian = array_of(job, "gradient")[output], array_of(job, "hessian")[output]
-    weights, task_codes, payload = (
-        array_of(job, "weight"),
-        array_of(job, "task_codes"),
-        array_of(job, "payload"),
+    shift = weight_bits
+    packed_bits = row_bits
+    if in_blocks:
+        shift = packed_bits = BLOCK_BITS + 1
+    gradient_bits = 62 - row_bits
+    hessian_bits = 62 - row_bits
+    if n_words == 1:
+        gradient_bits = min(gradient_bits, 62 - shift - packed_bits)
+    if n_words == 2:
+        hessian_bits = min(hessian_bits, 63 - shift - packed_bits)
+    return (
+        shift,
+        min(gradient_bits, GRADIENT_BITS, COPIES_GRADIENT_BITS - largest_bits),
+        min(hessian_bits, COPIES_HESSIAN_BITS - largest_bits),
     )
-    gradient_scale, hessian_scale = 1.0 / job["gradient_unit"], 1.0 / job["hessian_unit"]
-    weight_scale, shift, seed = job["weight_scale"], job["shift"], job["seed"]
-    n_words, subsample, are_copies = job["n_words"], job["subsample"], _are_copies(job)
-    start, stop = share(0, job["n_rows"], job["member"], job["n_members"])
+
+
+@inner
+def is_in_bag(row: int, subsample: float, seed: int) -> bool:
+    """Tell whether a row is in the random sample of a tree, of which this is the seed."""
+    return subsample >= 1.0 or uniform(seed, row) < subsample
+
+
+@inner
+def _per_copy(value: float, weight: float, copies: int) -> float:
+    """Return a row's share of a sum, if a row of weight k is packed as k equal rows."""
+    return value / weight if copies and weight > 1.0 else value
+
+
+@inner
+def _measure_share(grow: Any) -> None:
+    """Find the largest gradient and hessian of a member's rows."""
+    gradient, hessian = array_of(grow, "gradient"), array_of(grow, "hessian")
+    weight, copies = array_of(grow, "weight"), grow["copies"]
+    start, stop = share(0, grow["n_rows"], grow["member"], grow["n_members"])
+    largest_gradient, largest_hessian = 0.0, 0.0
     for i in range(start, stop):
-        c = coefficient[task_codes[i]]
-        g, h, weight = 0, 0, 0
-        if weights[i] > 0.0 and (subsample >= 1.0 or uniform(seed, i) < subsample):
-            copies = max(weights[i], 1.0) if are_copies else 1.0
-            own = _per_copy(c * gradient[i], weights[i], are_copies)
-            g = np.int64(np.rint(own * gradient_scale) * copies)
-            if n_words == 2:
-                own = _per_copy(c * c * hessian[i], weights[i], are_copies)
-                h = np.int64(np.rint(own * hessian_scale) * copies)
-            weight = np.int64(np.rint(weights[i] * weight_scale))
+        g = _per_copy(gradient[i], weight[i], copies)
+        largest_gradient = max(largest_gradient, abs(g))
+    if grow["n_words"] > 1:
+        for i in range(start, stop):
+            largest_hessian = max(largest_hessian, _per_copy(hessian[i], weight[i], copies))
+    extents = array_of(grow, "extents")
+    extents[grow["member"], 0] = largest_gradient
+    extents[grow["member"], 1] = largest_hessian
+
+
+@inner
+def _choose_units(grow: Any) -> None:
+    """Give gradient and hessian all the bits that no sum of the rows can overflow."""
+    largest_gradient, largest_hessian = SMALLEST, SMALLEST
+    extents = array_of(grow, "extents")
+    for member in range(grow["n_members"]):
+        largest_gradient = max(largest_gradient, extents[member, 0])
+        largest_hessian = max(largest_hessian, extents[member, 1])
+    weight_bits = bit_length(grow["total_units"])
+    row_bits = weight_bits if grow["copies"] else bit_length(grow["n_rows"])
+    grow["shift"], gradient_bits, hessian_bits = choose_bits(
+        grow["n_words"],
+        grow["sum_words"] > grow["n_words"],
+        weight_bits,
+        row_bits,
+        grow["largest_bits"],
+    )
+    grow["weight_unit"] = 1.0 / grow["weight_scale"]
+    grow["hessian_unit"] = grow["weight_unit"]
+    if not grow["hessian_is_weight"]:
+        grow["hessian_unit"] = largest_hessian / ((1 << hessian_bits) - 1)
+    grow["gradient_unit"] = largest_gradient / ((1 << gradient_bits) - 1)
+
+
+@inner
+def pack_rows(grow: Any) -> None:
+    """Pack gradient, hessian and weight of every row for one tree; called by every member.
+
+    Rows of weight zero, and rows left out of the subsample, get an empty payload: they move
+    through the tree like the others, and so receive its prediction, but have no part in it.
+
+    Parameters
+    ----------
+    grow : GROW record
+        Reads ``gradient``, ``hessian`` and ``weight``; ``payload`` and the packing are OUT.
+    """
+    _measure_share(grow)
+    wait(grow)
+    _choose_units(grow)
+    gradient, hessian = array_of(grow, "gradient"), array_of(grow, "hessian")
+    weights, payload = array_of(grow, "weight"), array_of(grow, "payload")
+    gradient_scale, hessian_scale = 1.0 / grow["gradient_unit"], 1.0 / grow["hessian_unit"]
+    weight_scale, shift, copies = grow["weight_scale"], grow["shift"], grow["copies"]
+    n_words, subsample, seed = grow["n_words"], grow["subsample"], grow["seed"]
+    start, stop = share(0, grow["n_rows"], grow["member"], grow["n_members"])
+    for i in range(start, stop):
+        g, h, weight = np.int64(0), np.int64(0), np.int64(0)
+        if weights[i] > 0.0 and is_in_bag(i, subsample, seed):
+            weight = units_of(weights[i], weight_scale)
+            n_copies = max(weights[i], 1.0) if copies else 1.0
+            own = _per_copy(gradient[i], weights[i], copies)
+            g = np.int64(np.rint(own * gradient_scale) * n_copies)
+            if n_words > 1:
+                own = _per_copy(hessian[i], weights[i], copies)
+                h = np.int64(np.rint(own * hessian_scale) * n_copies)
         if n_words == 1:
             payload[i] = (g << shift) + weight
-        else:
+        elif n_words == 2:
             payload[2 * i] = g
             payload[2 * i + 1] = (h << shift) + weight
+        else:
+            payload[3 * i] = g
+            payload[3 * i + 1] = h
+            payload[3 * i + 2] = weight

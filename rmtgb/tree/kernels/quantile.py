@@ -3,10 +3,11 @@
 import numpy as np
 
 from rmtgb.engine.jit import inner
+from rmtgb.engine.record import Array
 
 
 @inner
-def weighted_quantile(values, weights, level):
+def weighted_quantile(values: Array, weights: Array, level: float) -> float:
     """Return a weighted quantile, in linear time on average; integer weights are repetition.
 
     The smallest value at which the cumulative weight reaches ``level`` of the total; if
@@ -50,7 +51,9 @@ def weighted_quantile(values, weights, level):
 
 
 @inner
-def _three_way(values, weights, first, last, pivot):
+def _three_way(
+    values: Array, weights: Array, first: int, last: int, pivot: float
+) -> tuple[int, int, float, float]:
     """Reorder a range into values below, equal to and above a pivot."""
     less, i, more = first, first, last
     less_weight, equal_weight = 0.0, 0.0

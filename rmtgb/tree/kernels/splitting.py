@@ -1,14 +1,20 @@
-"""The best split of one feature, from a histogram of packed sums."""
+"""The best split of one feature, from a histogram of packed sums.
 
-from typing import NamedTuple
+Everything is computed from integer sums, in the units of the packing: a gain is at most the
+square of a 62-bit number over a hessian of at least one, and so fits single precision whatever
+the unit of the target or of the weights.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import config
 
 from rmtgb.engine.jit import inner
 from rmtgb.engine.random import uniform
-from rmtgb.tree.dtypes import Packing
+from rmtgb.engine.record import Array
 from rmtgb.tree.kernels.packing import unpack
+from rmtgb.tree.records import Packing
 
 #: Hessian, in units of an average row of the node, below which a child is refused:
 #: its Newton step would be a division by nearly nothing.
@@ -21,32 +27,31 @@ CATEGORY_SMOOTHING = 10.0
 
 
 #: Splits whose gains are computed at a time: a multiple of what any processor's vectors hold,
-#: and LLVM's unrolling of them. One without compilation: what fills up a vector is leftovers.
+#: and LLVM's unrolling of them. Without compilation one at a time.
 VECTOR = np.uint64(1 if config.DISABLE_JIT else 32)
 
-_ZERO, _ONE = np.uint64(0), np.uint64(1)  # positions: signed ones are tested for negative values
+_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)  # signed positions cost a test each
 
 
 class Node(NamedTuple):
     """A node that is to be split, in scalars that stay in registers; see ``make_node``.
 
-    ``total_0``, ``total_1`` are its packed sums, ``gradient``, ``hessian``, ``weight`` the same
-    unpacked, ``l2_regularization`` is added to the
+    ``gradient``, ``hessian`` and ``weight`` are its sums as integers, ``l2`` is added to the
     hessian of a child; ``min_weight`` is a child's smallest weight, ``min_hessian`` is below its
-    smallest hessian; ``packing`` tells how sums are packed. ``per_hessian``, ``scale`` and
-    ``constant`` are parts of the gain that are the same for all splits. If ``random`` is not 0,
-    only one split of each feature is tried, drawn with ``seed`` from those that leave rows on
-    both sides (Geurts, Ernst, Wehenkel 2006, extremely randomised trees).
+    smallest hessian; ``row_hessian`` is the mean hessian of rows of weight one; ``packing`` tells
+    how sums are packed. ``per_hessian``, ``scale`` and ``constant`` are parts of the gain that are
+    the same for all splits. If ``random`` is not 0, only one split of each feature is tried, drawn
+    with ``seed`` from those that leave rows on both sides (Geurts, Ernst, Wehenkel 2006,
+    extremely randomised trees).
     """
 
-    total_0: int
-    total_1: int
-    gradient: float
-    hessian: float
-    weight: float
-    l2_regularization: float
-    min_weight: float
+    gradient: int
+    hessian: int
+    weight: int
+    l2: float
+    min_weight: int
     min_hessian: float
+    row_hessian: float
     packing: Packing
     per_hessian: float
     scale: float
@@ -58,45 +63,53 @@ class Node(NamedTuple):
 class Scratch(NamedTuple):
     """Where a scan keeps what it knows of each possible split, 256 at most.
 
-    ``left_0``, ``left_1`` (256,) int64, packed sums of the left child; ``codes`` (256,) uint8,
-    the bin or category up to which rows go left; ``gains`` (256,) float32; ``keys`` (256,)
-    float64, by which categories are sorted.
+    ``left`` (3, 256) int64, packed sums of the left child; ``codes`` (256,) uint8, the bin or
+    category up to which rows go left; ``gains`` (256,) float32; ``keys`` (256,) float64, by which
+    categories are sorted.
     """
 
-    left_0: np.ndarray
-    left_1: np.ndarray
-    codes: np.ndarray
-    gains: np.ndarray
-    keys: np.ndarray
+    left: Array
+    codes: Array
+    gains: Array
+    keys: Array
 
 
 @inner
-def score(gradient, hessian, l2_regularization):
-    """Return G^2 / (H + lambda), twice the loss that a Newton leaf saves."""
-    return gradient * gradient / (hessian + l2_regularization)
+def score(gradient: float, hessian: float) -> float:
+    """Return G^2 / H, twice the loss that a Newton leaf saves; H includes the penalty."""
+    return gradient * gradient / hessian
 
 
 @inner
-def make_node(total_0, total_1, l2_regularization, min_weight, packing, random, seed):
-    """Return a Node of these packed sums and limits.
+def make_node(
+    gradient: int,
+    hessian: int,
+    weight: int,
+    weight_unit: float,
+    l2: float,
+    min_weight: int,
+    packing: Packing,
+    random: int,
+    seed: int,
+) -> Node:
+    """Return a Node of these sums and limits.
 
     A split's gain is score(left) + score(right) - score(parent). With a and b the regularised
     hessians of the children, u = a / (a + b), and G the gradient of the node, it equals
     (g_left - u G)^2 / (u (1 - u) (a + b)) minus a constant of the node, which loses no digits
     in a difference of large scores.
     """
-    gradient, hessian, weight = unpack(total_0, total_1, packing)
-    both = hessian + 2.0 * l2_regularization
-    constant = score(gradient, hessian, l2_regularization) - score(gradient, both, 0.0)
+    both = hessian + 2.0 * l2
+    constant = score(np.float64(gradient), hessian + l2) - score(np.float64(gradient), both)
+    row_hessian = hessian / (weight * weight_unit)
     return Node(
-        total_0,
-        total_1,
         gradient,
         hessian,
         weight,
-        l2_regularization,
+        l2,
         min_weight,
-        MIN_HESSIAN * hessian / weight,
+        MIN_HESSIAN * row_hessian,
+        row_hessian,
         packing,
         1.0 / both,
         1.0 / np.sqrt(both),
@@ -107,61 +120,72 @@ def make_node(total_0, total_1, l2_regularization, min_weight, packing, random, 
 
 
 @inner
-def _gain(left_0, left_1, node):
+def _gain(left_0: int, left_1: int, left_2: int, node: Node) -> Any:
     """Return what a split saves, or -1 if a child is too small; without a branch.
 
     It is rounded to single precision: splits of equal worth compare equal, whatever the order
     or the unit of the sums, and the first of them is taken.
     """
-    g_left, h_left, w_left = unpack(left_0, left_1, node.packing)
-    u = (h_left + node.l2_regularization) * node.per_hessian
-    difference = (g_left - u * node.gradient) * node.scale
+    gradient, hessian, weight = unpack(left_0, left_1, left_2, node.packing)
+    h_left = np.float64(hessian)
+    u = (h_left + node.l2) * node.per_hessian
+    difference = (np.float64(gradient) - u * np.float64(node.gradient)) * node.scale
     gain = np.float32(difference * difference / (u * (1.0 - u)) - node.constant)
-    h_right, w_right = node.hessian - h_left, node.weight - w_left
-    enough = (w_left >= node.min_weight) & (w_right >= node.min_weight)
+    enough = (weight >= node.min_weight) & (node.weight - weight >= node.min_weight)
+    h_right = np.float64(node.hessian) - h_left
     fits = enough & (h_left > node.min_hessian) & (h_right > node.min_hessian)
     return gain if fits else np.float32(-1.0)
 
 
 @inner
-def _fill_gains(n, node, least, scratch):
+def _fill_gains(n: int, node: Node, least: float, scratch: Scratch) -> int:
     """Compute the gains of n splits, and count those that save more than ``least``.
 
-    There is no rest that is worked on one by one: a loop of vectors.
+    The last vector is filled up with whatever stands there: a loop of vectors has no rest that
+    would be worked on one by one.
     """
     n_better = 0
+    left, gains = scratch.left, scratch.gains
     for i in range((n + VECTOR - _ONE) // VECTOR * VECTOR):
-        gain = _gain(scratch.left_0[i], scratch.left_1[i], node)
-        scratch.gains[i] = gain
+        gain = _gain(left[_ZERO, i], left[_ONE, i], left[_TWO, i], node)
+        gains[i] = gain
         n_better += (gain > least) & (i < n)
     return n_better
 
 
 @inner
-def _best_of(n, node, feature, scratch, least):
+def _best_of(n: int, node: Node, feature: int, scratch: Scratch, least: float) -> int:
     """Return which of n splits saves most, and more than a least gain: the first; else -1."""
     best, least = -1, np.float32(least)
     if n == _ZERO:
         return best
+    left, gains = scratch.left, scratch.gains
     if node.random:
         i = np.uint64(uniform(node.seed, feature) * n)
-        scratch.gains[i] = _gain(scratch.left_0[i], scratch.left_1[i], node)
-        return np.int64(i) if scratch.gains[i] > least else best
+        gains[i] = _gain(left[_ZERO, i], left[_ONE, i], left[_TWO, i], node)
+        return np.int64(i) if gains[i] > least else best
     if _fill_gains(n, node, least, scratch) > 0:
         for i in range(n):
-            if scratch.gains[i] > least:
-                best, least = np.int64(i), scratch.gains[i]
+            if gains[i] > least:
+                best, least = np.int64(i), gains[i]
     return best
 
 
 @inner
-def _word(histogram, words, code, which):
-    """Return one of the packed sums of a code; those without a second word have 0 there."""
-    return histogram[words * code + which] if which < words else np.int64(0)
+def _words_of(histogram: Array, words: int, code: int) -> tuple[int, int, int]:
+    """Return the packed sums of a code; words that it does not have are 0."""
+    position = words * code
+    return (
+        histogram[position],
+        histogram[position + _ONE] if words > _ONE else np.int64(0),
+        histogram[position + _TWO] if words > _TWO else np.int64(0),
+    )
 
 
 @inner
-def _keep(split, gain, feature, position, missing_left, categorical):
+def _keep(
+    split: Any, gain: float, feature: int, position: int, missing_left: int, categorical: int
+) -> None:
     split["gain"] = gain
     split["feature"] = feature
     split["bin"] = position
@@ -170,7 +194,9 @@ def _keep(split, gain, feature, position, missing_left, categorical):
 
 
 @inner
-def scan_numerical(histogram, feature, n_bins, node, scratch, split):
+def scan_numerical(
+    histogram: Array, feature: int, n_bins: int, node: Node, scratch: Scratch, split: Any
+) -> None:
     """Try every threshold of a feature, with missing values on either side.
 
     Parameters
@@ -186,20 +212,22 @@ def scan_numerical(histogram, feature, n_bins, node, scratch, split):
     """
     words = np.uint64(node.packing.n_words)
     missing_code = np.uint64(histogram.size) // words - _ONE
-    missing_0 = _word(histogram, words, missing_code, _ZERO)
-    missing_1 = _word(histogram, words, missing_code, _ONE)
-    any_missing = missing_0 != 0 or missing_1 != 0
-    lefts_0, lefts_1, codes = scratch.left_0, scratch.left_1, scratch.codes
+    missing_0, missing_1, missing_2 = _words_of(histogram, words, missing_code)
+    any_missing = (missing_0 | missing_1 | missing_2) != 0
+    left, codes = scratch.left, scratch.codes
     for missing_left in range(2 if any_missing else 1):
         left_0, left_1, n = missing_left * missing_0, missing_left * missing_1, _ZERO
+        left_2 = missing_left * missing_2
         # without missing values the last bin has nothing on its right
         for b in range(np.uint64(n_bins if any_missing and not missing_left else n_bins - 1)):
-            word_0, word_1 = _word(histogram, words, b, _ZERO), _word(histogram, words, b, _ONE)
+            word_0, word_1, word_2 = _words_of(histogram, words, b)
             left_0 += word_0
             left_1 += word_1
-            lefts_0[n], lefts_1[n], codes[n] = left_0, left_1, b
-            n += np.uint64((word_0 | word_1) != 0)  # what an empty bin wrote is written over
-        if n > _ZERO and left_0 == node.total_0 and left_1 == node.total_1:
+            left_2 += word_2
+            left[_ZERO, n], left[_ONE, n], left[_TWO, n], codes[n] = left_0, left_1, left_2, b
+            # what an empty bin wrote is written over
+            n += np.uint64((word_0 | word_1 | word_2) != 0)
+        if n > _ZERO and _is_all(left_0, left_1, left_2, node):
             n -= _ONE  # nothing is right of the last bin in use
         best = _best_of(n, node, feature, scratch, split["gain"])
         if best >= 0:
@@ -207,15 +235,22 @@ def scan_numerical(histogram, feature, n_bins, node, scratch, split):
 
 
 @inner
-def _sort_categories(histogram, node, scratch):
+def _is_all(left_0: int, left_1: int, left_2: int, node: Node) -> bool:
+    """Tell whether packed sums are those of the whole node."""
+    gradient, hessian, weight = unpack(left_0, left_1, left_2, node.packing)
+    return gradient == node.gradient and hessian == node.hessian and weight == node.weight
+
+
+@inner
+def _sort_categories(histogram: Array, node: Node, scratch: Scratch) -> int:
     """Sort the codes in use by gradient / smoothed hessian, return how many there are."""
     words, keys, by_key = np.uint64(node.packing.n_words), scratch.keys, scratch.codes
-    smoothing = CATEGORY_SMOOTHING * node.hessian / node.weight
+    smoothing = CATEGORY_SMOOTHING * node.row_hessian
     n_used = 0
     for code in range(np.uint64(histogram.size) // words):
-        word_0, word_1 = _word(histogram, words, code, _ZERO), _word(histogram, words, code, _ONE)
-        if word_0 != 0 or word_1 != 0:
-            g, h, _ = unpack(word_0, word_1, node.packing)
+        word_0, word_1, word_2 = _words_of(histogram, words, code)
+        if (word_0 | word_1 | word_2) != 0:
+            g, h, _ = unpack(word_0, word_1, word_2, node.packing)
             keys[code] = g / (h + smoothing)
             by_key[n_used] = code
             n_used += 1
@@ -232,35 +267,47 @@ def _sort_categories(histogram, node, scratch):
 
 
 @inner
-def _comes_before(code, other, keys):
+def _comes_before(code: int, other: int, keys: Array) -> bool:
     return keys[code] < keys[other] or (keys[code] == keys[other] and code < other)
 
 
 @inner
-def scan_categorical(histogram, feature, node, scratch, split, codes_left):
+def scan_categorical(
+    histogram: Array,
+    feature: int,
+    node: Node,
+    weight_unit: float,
+    scratch: Scratch,
+    split: Any,
+    codes_left: Array,
+) -> None:
     """Try every prefix of the categories sorted by gradient (Fisher 1958).
 
-    Missing values are a category like the others. Arguments as for
-    :func:`scan_numerical`, and
+    Missing values are a category like the others. Arguments as for :func:`scan_numerical`, and
 
     Parameters
     ----------
+    weight_unit : float
+        What a weight of one unit is.
     codes_left : ndarray of uint64 of shape (4,)
         OUT, the set of codes that go left, if the split was replaced.
     """
-    words, by_key = np.uint64(node.packing.n_words), scratch.codes
+    words, by_key, left = np.uint64(node.packing.n_words), scratch.codes, scratch.left
     n_used = _sort_categories(histogram, node, scratch)
-    left_0, left_1, n = np.int64(0), np.int64(0), _ZERO
+    left_0, left_1, left_2, n = np.int64(0), np.int64(0), np.int64(0), _ZERO
     for position in range(n_used - 1):
-        code = np.uint64(by_key[position])
-        left_0 += _word(histogram, words, code, _ZERO)
-        left_1 += _word(histogram, words, code, _ONE)
-        scratch.left_0[n], scratch.left_1[n] = left_0, left_1
+        word_0, word_1, word_2 = _words_of(histogram, words, np.uint64(by_key[position]))
+        left_0 += word_0
+        left_1 += word_1
+        left_2 += word_2
+        left[_ZERO, n], left[_ONE, n], left[_TWO, n] = left_0, left_1, left_2
         n += _ONE
     smoothed = make_node(
-        node.total_0,
-        node.total_1,
-        node.l2_regularization + CATEGORY_SMOOTHING * node.hessian / node.weight,
+        node.gradient,
+        node.hessian,
+        node.weight,
+        weight_unit,
+        node.l2 + CATEGORY_SMOOTHING * node.row_hessian,
         node.min_weight,
         node.packing,
         node.random,
@@ -274,7 +321,7 @@ def scan_categorical(histogram, feature, node, scratch, split, codes_left):
 
 
 @inner
-def _fill_set(codes, words):
+def _fill_set(codes: Array, words: Array) -> None:
     """Write bin codes as a set of 256 bits (4 uint64)."""
     for word in range(words.size):
         words[word] = 0
@@ -283,7 +330,7 @@ def _fill_set(codes, words):
 
 
 @inner
-def complete_split(histogram, node, split, codes_left):
+def complete_split(histogram: Array, node: Node, split: Any, codes_left: Array) -> None:
     """Add up the left child of the split that was found, by all codes that go left.
 
     Where the node has no missing values, those to come follow the heavier child.
@@ -300,7 +347,7 @@ def complete_split(histogram, node, split, codes_left):
     """
     words = np.uint64(node.packing.n_words)
     missing_code = np.uint64(histogram.size) // words - _ONE
-    left_0, left_1 = np.int64(0), np.int64(0)
+    left_0, left_1, left_2 = np.int64(0), np.int64(0), np.int64(0)
     for code in range(missing_code + _ONE):
         if code == missing_code:
             left = split["missing_left"] > 0
@@ -309,17 +356,19 @@ def complete_split(histogram, node, split, codes_left):
         else:
             left = np.int64(code) <= split["bin"]
         if left:
-            left_0 += _word(histogram, words, code, _ZERO)
-            left_1 += _word(histogram, words, code, _ONE)
-    split["left_0"], split["left_1"] = left_0, left_1
-    missing_0 = _word(histogram, words, missing_code, _ZERO)
-    missing_1 = _word(histogram, words, missing_code, _ONE)
-    if missing_0 == 0 and missing_1 == 0:
-        weight_left = unpack(left_0, left_1, node.packing)[2]
-        split["missing_left"] = 2.0 * weight_left >= node.weight
+            word_0, word_1, word_2 = _words_of(histogram, words, code)
+            left_0 += word_0
+            left_1 += word_1
+            left_2 += word_2
+    split["gradient"], split["hessian"], split["weight"] = unpack(
+        left_0, left_1, left_2, node.packing
+    )
+    missing_0, missing_1, missing_2 = _words_of(histogram, words, missing_code)
+    if (missing_0 | missing_1 | missing_2) == 0:
+        split["missing_left"] = 2 * split["weight"] >= node.weight
 
 
 @inner
-def in_set(words, code):
+def in_set(words: Array, code: int) -> bool:
     """Return whether a bin code is in a set of 256 bits (4 uint64)."""
     return (words[code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 1

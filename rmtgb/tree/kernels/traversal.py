@@ -1,14 +1,15 @@
 """Prediction on raw values."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtgb.engine.jit import inner, kernel
-from rmtgb.tree.kernels.linear_leaves import slope_part, slopes_of
+from rmtgb.engine.record import Array, array_of
+from rmtgb.tree.kernels.slopes import slope_part, slopes_of
 from rmtgb.tree.kernels.splitting import in_set
-
-#: Rows that go through a tree side by side: each waits for memory, so eight take little longer
-#: than one.
-ABREAST = np.uint64(8)
+from rmtgb.tree.records import ABREAST
 
 #: In a step's feature: missing values go right.
 MISSING_RIGHT = np.uint32(1 << 31)
@@ -16,26 +17,27 @@ MISSING_RIGHT = np.uint32(1 << 31)
 #: Depth of a tree that has categorical splits, which steps cannot tell.
 CATEGORICAL = -1
 
-_ONE = np.uint64(1)
+_ABREAST, _ONE = np.uint64(ABREAST), np.uint64(1)
 
 
 @kernel
-def fill_steps(nodes, tree_starts, steps, depths):
+def fill_steps(ensembles: Array) -> None:
     """Translate nodes to steps: what walking down a tree needs, and no leaf to be told apart.
 
     Parameters
     ----------
-    nodes, tree_starts
-        As in :class:`~rmtgb.tree.ensemble.Ensemble`.
-    steps : ndarray of STEP of shape (n_nodes,)
-        OUT. A leaf leads to itself.
-    depths : ndarray of int64 of shape (n_trees,)
-        OUT, steps from the root to the deepest leaf, or ``CATEGORICAL``.
+    ensembles : ndarray of ENSEMBLE of shape (1,)
+        ``steps`` is OUT, where a leaf leads to itself, and ``depths``: steps from the root to the
+        deepest leaf, or ``CATEGORICAL``.
     """
+    ensemble = ensembles[0]
+    all_nodes, all_steps = array_of(ensemble, "nodes"), array_of(ensemble, "steps")
+    starts, depths = array_of(ensemble, "starts"), array_of(ensemble, "depths")
     for tree in range(depths.size):
-        start, stop = tree_starts[tree], tree_starts[tree + 1]
-        depths[tree] = _depth(nodes[start:stop], steps[start:stop])
-        for i in range(start, stop):
+        start, stop = starts[0, tree], starts[0, tree + 1]
+        nodes, steps = all_nodes[start:stop], all_steps[start:stop]
+        depths[tree] = _depth(nodes, steps)
+        for i in range(nodes.size):
             node, step = nodes[i], steps[i]
             if node["feature"] >= 0:
                 step["threshold"], step["child"] = node["threshold"], node["left"]
@@ -45,11 +47,11 @@ def fill_steps(nodes, tree_starts, steps, depths):
                 if node["category_set"] >= 0:
                     depths[tree] = CATEGORICAL
             else:
-                step["threshold"], step["child"], step["feature"] = np.inf, i - start, 0
+                step["threshold"], step["child"], step["feature"] = np.inf, i, 0
 
 
 @inner
-def _depth(nodes, steps):
+def _depth(nodes: Array, steps: Array) -> int:
     """Return the depth of a tree; children come after their parents. Scratch in steps."""
     deepest = 0
     steps[0]["child"] = 0
@@ -63,7 +65,7 @@ def _depth(nodes, steps):
 
 
 @inner
-def _next(step, value):
+def _next(step: Any, value: float) -> int:
     """Return the position after a step with a value (float64, NaN is missing)."""
     missing_right = (step["feature"] & MISSING_RIGHT) != 0
     right = (value > step["threshold"]) | (np.isnan(value) & missing_right)
@@ -71,17 +73,28 @@ def _next(step, value):
 
 
 @inner
-def _add_numerical(X, Z, first_row, stop_row, nodes, slopes, steps, depth, positions, output):
+def _add_numerical(
+    values: Any,
+    first_row: int,
+    stop_row: int,
+    nodes: Array,
+    slopes: Array,
+    steps: Array,
+    depth: int,
+    output: Array,
+) -> None:
     """Add the values of a tree's leaves to the rows of a range, some rows abreast."""
+    X, Z = array_of(values, "raw"), array_of(values, "standardized")
+    positions = array_of(values, "positions")
     flat, width, mask = X.reshape(-1), np.uint64(X.shape[1]), np.uint64(MISSING_RIGHT - 1)
     row, stop_row = np.uint64(first_row), np.uint64(stop_row)
     while row < stop_row:
-        abreast = ABREAST if stop_row - row >= ABREAST else _ONE
-        for k in range(ABREAST):
+        abreast = _ABREAST if stop_row - row >= _ABREAST else _ONE
+        for k in range(_ABREAST):
             positions[k] = 0
         for _ in range(depth):
-            if abreast == ABREAST:
-                for k in range(ABREAST):  # of known length, so that LLVM unrolls it
+            if abreast == _ABREAST:
+                for k in range(_ABREAST):  # of known length, so that LLVM unrolls it
                     step = steps[positions[k]]
                     feature = np.uint64(step["feature"]) & mask
                     positions[k] = _next(step, flat[(row + k) * width + feature])
@@ -95,7 +108,7 @@ def _add_numerical(X, Z, first_row, stop_row, nodes, slopes, steps, depth, posit
 
 
 @inner
-def _leaf_value(Z, row, leaf, slopes):
+def _leaf_value(Z: Array, row: int, leaf: Any, slopes: Array) -> float:
     """Return what a leaf predicts for a row."""
     if leaf["n_slopes"] == 0:
         return leaf["value"]
@@ -103,7 +116,7 @@ def _leaf_value(Z, row, leaf, slopes):
 
 
 @inner
-def find_leaf(row, nodes, category_sets):
+def find_leaf(row: Array, nodes: Array, category_sets: Array) -> int:
     """Return the position of the leaf that a row (float64, NaN is missing) falls into."""
     position = 0
     while nodes[position]["feature"] >= 0:
@@ -120,76 +133,57 @@ def find_leaf(row, nodes, category_sets):
 
 
 @inner
-def _add_tree(X, Z, first_row, stop_row, tree, ensemble, positions, output):
+def _add_tree(
+    values: Any, first_row: int, stop_row: int, ensemble: Any, tree: int, output: Array
+) -> None:
     """Add one tree's prediction to the rows of a range."""
-    nodes, category_sets, slopes, starts, steps, depths = ensemble
+    starts, depth = array_of(ensemble, "starts"), array_of(ensemble, "depths")[tree]
     start, stop = starts[0, tree], starts[0, tree + 1]
-    slopes = slopes[starts[2, tree] : starts[2, tree + 1]]
-    if depths[tree] == CATEGORICAL:
-        sets = category_sets[starts[1, tree] : starts[1, tree + 1]]
+    nodes = array_of(ensemble, "nodes")[start:stop]
+    slopes = array_of(ensemble, "slopes")[starts[2, tree] : starts[2, tree + 1]]
+    if depth == CATEGORICAL:
+        X, Z = array_of(values, "raw"), array_of(values, "standardized")
+        sets = array_of(ensemble, "category_sets")[starts[1, tree] : starts[1, tree + 1]]
         for i in range(first_row, stop_row):
-            leaf = nodes[start + find_leaf(X[i], nodes[start:stop], sets)]
-            output[i] += _leaf_value(Z, i, leaf, slopes)
+            output[i] += _leaf_value(Z, i, nodes[find_leaf(X[i], nodes, sets)], slopes)
     else:
-        _add_numerical(
-            X,
-            Z,
-            first_row,
-            stop_row,
-            nodes[start:stop],
-            slopes,
-            steps[start:stop],
-            depths[tree],
-            positions,
-            output,
-        )
+        steps = array_of(ensemble, "steps")[start:stop]
+        _add_numerical(values, first_row, stop_row, nodes, slopes, steps, depth, output)
 
 
 @kernel
-def add_trees(X, Z, ensemble, first, stop, n_outputs, positions, prediction):
-    """Add the predictions of some trees of an ensemble.
+def add_trees(
+    values: Array,
+    ensembles: Array,
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    by_task: bool,
+) -> None:
+    """Add the predictions of some trees of an ensemble to ``prediction``.
 
     Parameters
     ----------
-    X : ndarray of float64 of shape (m, n_features), C order
-        Values as at fit.
-    Z : ndarray of int16 of shape (m, n_features), C order
-        The same, standardised; not looked at without slopes.
-    ensemble : tuple of ndarray
-        ``Ensemble.arrays``.
-    first, stop : int
-        The trees, ``range(first, stop)``; tree j adds to output ``j % n_outputs``.
-    n_outputs : int
-        Trees per round.
-    positions : ndarray of uint64 of shape (8,)
-        Scratch.
-    prediction : ndarray of float64 of shape (n_outputs, m)
-        INOUT.
+    values : ndarray of VALUES of shape (1,)
+        The rows; ``prediction`` is INOUT.
+    ensembles : ndarray of ENSEMBLE of shape (1,)
+    first, stop : ndarray of int64 of shape (n_ranges,)
+        Ranges of trees, each of which begins with a tree of output 0.
+    by_task : bool
+        Whether each row takes the range of its task, and none where that is -1; it is fast where
+        rows of a task are together. Otherwise all rows take the first range.
     """
-    for tree in range(first, stop):
-        _add_tree(X, Z, 0, X.shape[0], tree, ensemble, positions, prediction[tree % n_outputs])
-
-
-@kernel
-def add_task_trees(X, Z, task_codes, ensemble, first, stop, n_outputs, positions, prediction):
-    """Add the predictions of each row's own trees; fast where rows of a task are together.
-
-    Arguments as for :func:`add_trees`, and
-
-    Parameters
-    ----------
-    task_codes : ndarray of int64 of shape (m,)
-        Task of each row, -1 for none.
-    first, stop : ndarray of int64 of shape (n_tasks,)
-        The trees of each task.
-    """
+    rows, ensemble = values[0], ensembles[0]
+    prediction, task_codes = array_of(rows, "prediction"), array_of(rows, "task_codes")
+    n_rows, n_outputs = prediction.shape[1], prediction.shape[0]
     start = 0
-    while start < task_codes.size:
-        task, end = task_codes[start], start + 1
-        while end < task_codes.size and task_codes[end] == task:
-            end += 1
+    while start < n_rows:
+        task, end = 0, n_rows
+        if by_task:
+            task, end = task_codes[start], start + 1
+            while end < n_rows and task_codes[end] == task:
+                end += 1
         if task >= 0:
             for tree in range(first[task], stop[task]):
                 output = prediction[(tree - first[task]) % n_outputs]
-                _add_tree(X, Z, start, end, tree, ensemble, positions, output)
+                _add_tree(rows, start, end, ensemble, tree, output)
         start = end

@@ -1,36 +1,43 @@
 """The outlier gate: where theta starts, and which side of stage 2 is called outlier."""
 
-import numpy as np
+from __future__ import annotations
 
-from rmtgb.engine.jit import inner, kernel
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtgb.boosting.kernels.profiles import PROFILE_GROUPS, sum_profiles
+from rmtgb.boosting.rows import BoostState, TrainingSet
+from rmtgb.engine.team import Team
+from rmtgb.losses import gradients
+from rmtgb.losses.huber import MAD_TO_STANDARD_DEVIATION
+
+FloatArray = NDArray[np.float64]
 
 #: Logit of the outlier weight of a task before there is evidence: a weight of 0.12.
 START = 2.0
-
-#: Quantile groups in which a task's residuals are compared with the other tasks'.
-PROFILE_GROUPS = 8
 
 #: Robust standard deviations by which a task must differ from the others to start as outlier.
 START_THRESHOLD = 3.0
 
 
-def starting_theta(training, team):
+def starting_theta(state: BoostState) -> FloatArray:
     """Return the logit of each task's outlier weight before stage 2.
 
     Parameters
     ----------
-    training : TrainingSet
-    team : Team
+    state : BoostState
+        Rows and the baseline of their tasks. Its raw prediction is not looked at: what stage 1
+        leaves of its training rows is noise.
 
     Returns
     -------
     ndarray of float64 of shape (n_tasks,)
         ``START`` for tasks that stand out at the baseline, ``-START`` for all others.
     """
-    return np.where(_standing_out(training, team), START, -START)
+    return np.where(_standing_out(state), START, -START)
 
 
-def exchanges_sides(theta, training):
+def exchanges_sides(theta: FloatArray, task_weight: FloatArray) -> bool:
     """Tell whether the side called outlier must be called inlier, and the other way round.
 
     "Outlier" is the side with fewer rows' worth of tasks; at a tie, not that of the first.
@@ -38,36 +45,36 @@ def exchanges_sides(theta, training):
     Parameters
     ----------
     theta : ndarray of float64 of shape (n_tasks,)
-    training : TrainingSet
+    task_weight : ndarray of float64 of shape (n_tasks,)
+        Weight of the rows of each task.
 
     Returns
     -------
     bool
     """
-    rows = np.add.reduceat(training.weight, training.offsets[:-1])
-    balance = rows @ np.sign(theta)
+    balance = float(np.sum(task_weight * np.sign(theta)))
     return bool(balance > 0 or (balance == 0 and theta[0] > 0))
 
 
-def _standing_out(training, team):
+def _standing_out(state: BoostState) -> NDArray[np.bool_]:
     """Return which tasks' residuals differ from the others' more than tasks do.
 
     A task's distance from the median of all tasks, less what noise alone would give, is
     compared with the spread of these distances over tasks and with its own error.
     Then tasks that are nearer to those that stand out than to the others join them.
     """
+    training = state.training
     if training.n_tasks < 3:
         return np.zeros(training.n_tasks, dtype=bool)
-    # at the baseline: what stage 1 leaves of its training rows is noise
-    raw = np.ascontiguousarray(training.baseline[training.task_codes].T)
-    gradient, hessian = training.loss.gradients(training.y, raw, training.weight)
-    sums, information = _profiles(training, gradient, hessian, team)
+    raw = training.by_row(state.baseline)
+    gradient, hessian = gradients(training.loss, training.y, raw, training.weight)
+    sums, information = _profiles(training, gradient, hessian, state.team)
     mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0)
     centre = _median_of_known(mean, information > 0)
     noise, error = _profile_noise(training, gradient, hessian, information)
     distance = _distance(mean, centre, information) - noise
     middle = np.median(distance)
-    spread = 1.4826 * np.median(np.abs(distance - middle))
+    spread = MAD_TO_STANDARD_DEVIATION * np.median(np.abs(distance - middle))
     # the spread of few tasks is itself uncertain
     threshold = START_THRESHOLD * (1.0 + 3.0 / (distance.size - 2.0))
     outliers = distance - middle > threshold * np.hypot(spread, error)
@@ -81,19 +88,22 @@ def _standing_out(training, team):
     return outliers | (from_inliers - from_outliers > error)
 
 
-def _profile_noise(training, gradient, hessian, information):
+def _profile_noise(
+    training: TrainingSet, gradient: FloatArray, hessian: FloatArray, information: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return mean and standard deviation of a task's distance if it were noise alone."""
-    offsets = training.offsets[:-1]
     weight = np.where(training.weight > 0, training.weight, 1.0)
-    squares = np.add.reduceat((np.square(gradient) / weight).sum(axis=0), offsets)
-    hessians = np.add.reduceat(hessian.sum(axis=0), offsets)
+    squares = training.sum_by_task((np.square(gradient) / weight).sum(axis=0))
+    hessians = training.sum_by_task(hessian.sum(axis=0))
     noise = squares / np.maximum(hessians, 1e-300)
     n_groups = np.count_nonzero(information > 0, axis=1)
     total = np.maximum(information.sum(axis=1), 1e-300)
     return noise * n_groups / total, noise * np.sqrt(2.0 * n_groups) / total
 
 
-def _profiles(training, gradient, hessian, team):
+def _profiles(
+    training: TrainingSet, gradient: FloatArray, hessian: FloatArray, team: Team
+) -> tuple[FloatArray, FloatArray]:
     """Return each task's gradient and hessian sums by quantile group of each feature."""
     n_tasks, n_outputs = training.n_tasks, training.loss.n_outputs
     n_features = training.n_features
@@ -112,7 +122,7 @@ def _profiles(training, gradient, hessian, team):
     return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
 
 
-def _median_of_known(values, known):
+def _median_of_known(values: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
     """Return the median of each column's known values, 0 where none is known."""
     ordered = np.sort(np.where(known, values, np.inf), axis=0)
     n_known, columns = known.sum(axis=0), np.arange(values.shape[1])
@@ -120,36 +130,7 @@ def _median_of_known(values, known):
     return np.where(n_known > 0, 0.5 * (middle[0] + middle[1]), 0.0)
 
 
-def _distance(mean, centre, information):
+def _distance(mean: FloatArray, centre: FloatArray, information: FloatArray) -> FloatArray:
     """Return each task's mean squared distance from a profile."""
     total = np.maximum(information.sum(axis=1), 1e-300)
     return (information * np.square(mean - centre)).sum(axis=1) / total
-
-
-@inner
-def _group(code, n_bins):
-    return min(code * PROFILE_GROUPS // n_bins, PROFILE_GROUPS)
-
-
-@kernel
-def sum_profiles(
-    member, n_members, column_codes, n_bins, task_codes, gradient, hessian, sums, information
-):
-    """Sum gradients and hessians by task, feature and group of bins; members share the features.
-
-    Parameters
-    ----------
-    column_codes : ndarray of uint8 of shape (n_features, n_rows)
-    n_bins : ndarray of int32 of shape (n_features,)
-    task_codes : ndarray of int32 of shape (n_rows,)
-    gradient, hessian : ndarray of float64 of shape (n_outputs, n_rows)
-    sums, information : ndarray of float64 of shape (n_tasks, n_outputs, n_features, groups)
-        INOUT, added to.
-    """
-    for feature in range(member, n_bins.size, n_members):
-        column = column_codes[feature]
-        for k in range(gradient.shape[0]):
-            for i in range(task_codes.size):
-                group = _group(np.int64(column[i]), n_bins[feature])
-                sums[task_codes[i], k, feature, group] += gradient[k, i]
-                information[task_codes[i], k, feature, group] += hessian[k, i]

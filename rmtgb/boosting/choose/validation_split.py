@@ -1,9 +1,13 @@
 """Setting aside validation rows, by what a row contains and not by where it stands."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rmtgb.boosting.rows import TrainingSet
 from rmtgb.engine.jit import kernel
 from rmtgb.engine.random import mix
 
@@ -12,7 +16,12 @@ ENOUGH_WEIGHT = 300.0
 
 
 @kernel
-def hash_rows(row_codes, y_bits, seed, hashes):
+def hash_rows(
+    row_codes: NDArray[np.uint8],
+    y_bits: NDArray[np.int64],
+    seed: int,
+    hashes: NDArray[np.uint64],
+) -> None:
     """Write a hash of each row's bin codes and target.
 
     Parameters
@@ -31,13 +40,15 @@ def hash_rows(row_codes, y_bits, seed, hashes):
 
 
 @kernel
-def scramble(hashes, task_seed, task_codes):
+def scramble(
+    hashes: NDArray[np.uint64], task_seed: NDArray[np.uint64], task_codes: NDArray[np.int32]
+) -> None:
     """Mix a seed of its task (n_tasks,) into the hash of each row (n_rows,), INOUT, uint64."""
     for i in range(hashes.size):
         hashes[i] = mix(hashes[i] ^ task_seed[task_codes[i]], 0)
 
 
-def split_by_content(training, fraction, rng):
+def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[NDArray[np.bool_]]:
     """Choose a fraction of every task's rows, and other ones as often as it takes.
 
     One choice is enough if it has ``ENOUGH_WEIGHT``; with less, what is best on a choice says
@@ -53,7 +64,7 @@ def split_by_content(training, fraction, rng):
     training : TrainingSet
     fraction : float
         In (0, 1), of each task's weight, rounded by chance.
-    rng : numpy.random.Generator
+    seed : int
 
     Returns
     -------
@@ -62,19 +73,18 @@ def split_by_content(training, fraction, rng):
     """
     hashes = np.empty(training.y.size, np.uint64)
     y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
-    seed = np.uint64(rng.integers(2**63))
-    hash_rows(training.binned.row_codes, y_bits, seed, hashes)
+    hash_rows(training.binned.row_codes, y_bits, np.uint64(seed), hashes)
     first_of_task = training.offsets[:-1]
     order, new_value = _sort_within_tasks(training.task_codes, hashes)
     # Tasks may hold the same rows, and should not give the same ones: scramble the hashes
     # by what else a task holds, which does not depend on its label or on repetition.
-    task_seed = np.add.reduceat(np.where(new_value, hashes[order], np.uint64(0)), first_of_task)
+    task_seed = training.sum_by_task(np.where(new_value, hashes[order], np.uint64(0)))
     scramble(hashes, task_seed, training.task_codes)
     order, new_value = _sort_within_tasks(training.task_codes, hashes)
     weight, task = training.weight[order], training.task_codes[order]
     before = np.cumsum(weight) - weight  # weight of the task's rows with smaller hashes
     before -= before[first_of_task][task]
-    task_weight = np.add.reduceat(training.weight, first_of_task)
+    task_weight = training.task_weight
     chance = (task_seed >> np.uint64(11)) * 2.0**-53
     first_of_value = np.maximum.accumulate(np.where(new_value, np.arange(new_value.size), 0))
     before = before[first_of_value]
@@ -85,12 +95,14 @@ def split_by_content(training, fraction, rng):
         stop = np.minimum(stop, start + task_weight - 1.0)
         held_out = np.empty(training.y.size, dtype=bool)
         held_out[order] = (before >= start[task]) & (before < stop[task])
-        every_row = np.add.reduceat(held_out, first_of_task) == np.diff(training.offsets)
+        every_row = training.sum_by_task(held_out.astype(np.int64)) == np.diff(training.offsets)
         choices.append(held_out & ~every_row[training.task_codes])
     return [held_out for held_out in choices if held_out.any()]
 
 
-def _sort_within_tasks(task_codes, hashes):
+def _sort_within_tasks(
+    task_codes: NDArray[np.int32], hashes: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the order by task and hash, and where a new hash or task starts in it."""
     order = np.lexsort((hashes, task_codes))
     hashes, task = hashes[order], task_codes[order]

@@ -1,0 +1,1 @@
+"""Compiled functions of boosting; they import no library but NumPy and Numba."""

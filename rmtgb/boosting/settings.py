@@ -1,0 +1,96 @@
+"""What a fit is told besides its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtgb.losses import Loss
+from rmtgb.tree.grower import TreeSettings
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a stage ends: rounds without improvement, and what improvement is."""
+
+    patience: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """The settings of the three stages.
+
+    Where lengths are chosen on validation rows, so is whether the trees of stage 3 try random
+    thresholds, among ``task_threshold_kinds``.
+    """
+
+    n_iter_shared: int
+    n_iter_partition: int
+    n_iter_task: int
+    common_trees: TreeSettings
+    task_trees: TreeSettings
+    partition_regularization: float
+    task_threshold_kinds: tuple[bool, ...]
+
+    @property
+    def any_linear(self) -> bool:
+        """Whether a stage has linear leaves."""
+        return self.common_trees.linear_leaves or self.task_trees.linear_leaves
+
+    def on_fewer_rows(self, proportion: float) -> StageSettings:
+        """Return the settings with which a part of the rows gives trees of the same size."""
+        common, own = (
+            replace(trees, min_samples_leaf=trees.min_samples_leaf * proportion)
+            for trees in (self.common_trees, self.task_trees)
+        )
+        return replace(self, common_trees=common, task_trees=own)
+
+    def with_task_thresholds(self, random_thresholds: bool) -> StageSettings:
+        """Return the settings with one kind of thresholds in the trees of stage 3."""
+        trees = replace(self.task_trees, random_thresholds=random_thresholds)
+        return replace(self, task_trees=trees)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """All settings of a fit besides the data.
+
+    ``loss`` is in units of the target as the user has it; ``n_categories`` (n_features,) is the
+    number of categories of each feature, 0 for numerical ones; without ``stopping`` stages have
+    the lengths that ``stages`` says.
+    """
+
+    stages: StageSettings
+    loss: Loss
+    task_baseline: str
+    max_bins: int
+    n_categories: NDArray[np.int64]
+    stopping: Stopping | None
+    validation_fraction: float
+    cluster_tasks: bool
+
+
+class Seeds(NamedTuple):
+    """One seed for each thing that chance decides.
+
+    The length of one stage does not change the random numbers of the next, and what is fitted
+    again with other lengths has the same ones.
+    """
+
+    bins: int
+    validation: int
+    clusters: int
+    shared: int
+    partition: int
+    task: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Seeds:
+        """Draw all seeds from the generator of a fit."""
+        bins, validation, stages, clusters = rng.spawn(4)
+        generators = bins, validation, clusters, *stages.spawn(3)
+        return cls(*(int(generator.integers(2**63)) for generator in generators))
