@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
+from rmtgb._common import FloatArray
 from rmtgb.transfer.pooling import dispersion_factor
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.problem import LinearTransferProblem
 
 _MAX_ITERATIONS = 10_000
 

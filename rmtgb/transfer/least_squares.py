@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb._common import FloatArray, counted
 from rmtgb.transfer.fixed_design import is_singular
-from rmtgb.transfer.problem import FloatArray, as_floats
+from rmtgb.transfer.problem import as_floats
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12
@@ -81,8 +82,8 @@ def fit_one(
     n, d = len(X) - fit_intercept, X.shape[1]
     if n <= d:
         raise ValueError(
-            f"{name} has {len(X)} rows; a fit of {d} features and its noise needs at least "
-            f"{d + 1 + fit_intercept}."
+            f"{name} has {counted(len(X), 'row')}; a fit of {counted(d, 'feature')} and its noise "
+            f"needs at least {d + 1 + fit_intercept}."
         )
     S = X.T @ X
     # What rounding leaves of a constant is no variation.

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from rmtgb._common import FloatArray
 from rmtgb.transfer.equivalents import equivalent_parts
 from rmtgb.transfer.one_auxiliary import RandomDesignError, weights_at
 from rmtgb.transfer.pooling import main_only_error, pooled_error_of
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.quadratic import least_quadratic_form
 from rmtgb.transfer.results import OptimalWeights
 

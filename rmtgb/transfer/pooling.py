@@ -6,13 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from rmtgb.transfer.problem import (
-    BoolArray,
-    FloatArray,
-    LinearTransferProblem,
-    as_floats,
-    check_problem,
-)
+from rmtgb._common import BoolArray, FloatArray
+from rmtgb.transfer.problem import LinearTransferProblem, as_floats, check_problem
 from rmtgb.transfer.results import SubsetChoice, TransferError, make_error
 
 _MAX_SUBSET_TASKS = 20

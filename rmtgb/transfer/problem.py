@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
+from rmtgb._common import BoolArray, FloatArray, IntArray
 
 _TOLERANCE = 1e-10
 
@@ -350,13 +348,6 @@ def check_problem(problem: Any) -> None:
         raise TypeError(
             f"problem must be a LinearTransferProblem, got {type(problem).__name__}{hint}."
         )
-
-
-def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Return an integer that is at least the minimum."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
-    return int(value)
 
 
 def check_weights(weights: Any, n_tasks: int) -> FloatArray:

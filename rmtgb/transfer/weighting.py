@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb._common import BoolArray, FloatArray, check_integer
 from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
 from rmtgb.transfer.equivalents import equivalent_parts
 from rmtgb.transfer.one_knob import knob_parts
@@ -16,14 +17,7 @@ from rmtgb.transfer.pooling import (
     main_only_error,
     pooled_error_of,
 )
-from rmtgb.transfer.problem import (
-    BoolArray,
-    FloatArray,
-    LinearTransferProblem,
-    check_integer,
-    check_problem,
-    check_weights,
-)
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import TransferError, make_error
 
 _METHODS = ("auto", "monte_carlo", "first_order", "second_order")
@@ -63,7 +57,7 @@ def weighted_error(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If weights are negative or all 0, if the tasks with a weight have fewer rows than
         features, or if a parameter is none of those allowed.
 

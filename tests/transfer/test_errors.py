@@ -1001,22 +1001,24 @@ def test_bad_weights(function, weights, message):
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("params", "error", "message"),
     [
-        ({"method": "exact"}, r"method must be one of \['auto', .*got 'exact'"),
-        ({"n_draws": 1}, "n_draws must be an integer >= 2, got 1"),
-        ({"n_draws": 10.0}, r"n_draws must be an integer >= 2, got 10\.0"),
-        ({"n_draws": True}, "n_draws must be an integer >= 2, got True"),
+        ({"method": "exact"}, ValueError, r"method must be one of \['auto', .*got 'exact'"),
+        ({"n_draws": 1}, ValueError, "n_draws must be >= 2, got 1"),
+        ({"n_draws": 10.0}, TypeError, r"n_draws must be an integer, got 10\.0"),
+        ({"n_draws": True}, TypeError, "n_draws must be an integer, got True"),
     ],
 )
-def test_bad_parameters_of_weighting(params, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_parameters_of_weighting(params, error, message):
+    with pytest.raises(error, match=message):
         weighted_error(problem([14, 16, 18]), [1, 0.3, 2], **params)
 
 
-@pytest.mark.parametrize("n_repeats", [1, 10.0, True])
-def test_bad_number_of_repeats(n_repeats):
-    with pytest.raises(ValueError, match="n_repeats must be an integer >= 2, got"):
+@pytest.mark.parametrize(
+    ("n_repeats", "error"), [(1, ValueError), (10.0, TypeError), (True, TypeError)]
+)
+def test_bad_number_of_repeats(n_repeats, error):
+    with pytest.raises(error, match=r"n_repeats must be (an integer|>= 2), got"):
         simulate(problem([14, 16]), n_repeats=n_repeats)
 
 

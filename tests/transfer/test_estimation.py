@@ -426,6 +426,8 @@ def test_refuses_too_few_rows():
         estimate_problem([X[0][:3], *X[1:]], [y[0][:3], *y[1:]], fit_intercept=False)
     with pytest.raises(ValueError, match="task 2 has 0 rows"):
         estimate_problem([*X[:2], X[2][:0]], [*y[:2], y[2][:0]])
+    with pytest.raises(ValueError, match="the main task has 1 row; a fit of 3 features"):
+        safe_combination(X[0][:1], y[0][:1], W[1])
     with pytest.raises(ValueError, match="the main task has 4 rows"):
         safe_combination(X[0][:4], y[0][:4], W[1])
 
