@@ -21,7 +21,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from scipy.optimize import brentq
 
-from rmtgb.transfer.pooling import dispersion_factor, spread
+from rmtgb.transfer.basic_errors import dispersion_factor, spread
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.results import BreakEven
 

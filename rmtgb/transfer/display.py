@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from rmtgb._common import FloatArray, check_integer, import_pyplot
-from rmtgb.transfer.pooling import main_only_error, pooled_error, spread
+from rmtgb.transfer.basic_errors import main_only_error, spread
+from rmtgb.transfer.pooling import pooled_error
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.weighting import weighted_error
 

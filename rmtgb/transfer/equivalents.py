@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from rmtgb._common import FloatArray
-from rmtgb.transfer.pooling import dispersion_factor
+from rmtgb.transfer.basic_errors import dispersion_factor
 from rmtgb.transfer.problem import LinearTransferProblem
 
 _MAX_ITERATIONS = 10_000

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import BoolArray, FloatArray, check_integer
-from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
-from rmtgb.transfer.equivalents import equivalent_parts
-from rmtgb.transfer.one_knob import knob_parts
-from rmtgb.transfer.pooling import (
+from rmtgb.transfer.basic_errors import (
     check_rows,
     fit_variances,
     main_only_error,
-    pooled_error_of,
+    pooled_rows_error,
 )
+from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
+from rmtgb.transfer.equivalents import equivalent_parts
+from rmtgb.transfer.one_knob import knob_parts
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import TransferError, make_error
 
@@ -76,7 +76,7 @@ def weighted_error(
     n_rows = check_rows(problem, active)
     main_only = main_only_error(problem)
     if n_rows <= problem.n_features + 1:
-        return pooled_error_of(problem, active)  # infinite, whatever the weights
+        return pooled_rows_error(problem, active)  # infinite, whatever the weights
     if method == "auto":
         exact = _exact(problem, a, active)
         if exact is not None:
@@ -102,7 +102,7 @@ def _exact(
     if problem.has_task_covariances:
         return None
     if _equal(a[tasks]):
-        return pooled_error_of(problem, active)
+        return pooled_rows_error(problem, active)
     is_knob = tasks[0] == 0 and _equal(a[tasks[1:]])
     if not is_knob or (problem.has_test_metric and len(tasks) > 2):
         return None
