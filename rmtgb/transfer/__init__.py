@@ -1,6 +1,5 @@
 """When rows of related tasks help a linear model of the main task, and weighted how."""
 
-from rmtgb.transfer.basic_errors import dispersion_factor
 from rmtgb.transfer.break_even import break_even
 from rmtgb.transfer.display import TransferDisplay
 from rmtgb.transfer.estimation import (
@@ -12,7 +11,7 @@ from rmtgb.transfer.fixed_design import fixed_design_error
 from rmtgb.transfer.network import network_bound
 from rmtgb.transfer.one_auxiliary import fixed_design_optimal_weight
 from rmtgb.transfer.optimal import optimal_weights
-from rmtgb.transfer.pooling import averaging_error, best_subset, pooled_error
+from rmtgb.transfer.pooling import averaging_error, best_subset, dispersion_factor, pooled_error
 from rmtgb.transfer.problem import LinearTransferProblem
 from rmtgb.transfer.results import (
     BreakEven,

@@ -60,24 +60,8 @@ def spread(share: FloatArray, gram: FloatArray) -> tuple[float, float]:
     return max(mean2, 0.0), max(float(share @ np.diag(gram)) - mean2, 0.0)
 
 
-def dispersion_factor(n_rows: float, n_features: int) -> float:
-    r"""Return the factor with which dispersion between tasks acts as noise.
-
-    .. math:: \kappa(N, d) = \frac{(d + 1) N^2 - (d + 5) N + 2 (d + 1)}
-              {(N - 1) (N + 2) (N - d - 1)}
-
-    Parameters
-    ----------
-    n_rows : float
-        Rows N of all tasks together, more than ``d + 1``.
-    n_features : int
-        Number of features d.
-
-    Returns
-    -------
-    kappa : float
-        About ``(d + 1) / N``.
-    """
+def kappa(n_rows: float, n_features: int) -> float:
+    """Return what `dispersion_factor` does, unchecked: searches also try too few rows."""
     n, d = float(n_rows), n_features
     return ((d + 1) * n * n - (d + 5) * n + 2 * (d + 1)) / ((n - 1) * (n + 2) * (n - d - 1))
 
@@ -96,7 +80,7 @@ def pooled_rows_error(problem: LinearTransferProblem, active: BoolArray) -> Tran
     excess = n_rows - d - 1
     variance = float(share @ problem.noise_variance) * problem.trace_ratio / excess
     if not problem.has_test_metric:
-        bias2 = mean2 + dispersion_factor(n_rows, d) * dispersion
+        bias2 = mean2 + kappa(n_rows, d) * dispersion
     else:
         test_mean2, test_dispersion = spread(share, problem.test_gram)
         inner = n_rows * problem.trace_ratio * dispersion - 2 * test_dispersion

@@ -148,7 +148,7 @@ def estimate_problem(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is no auxiliary task, shapes do not fit, values are not finite, a task has too
         few rows for a fit of its own, or its features are collinear; the message names the task.
 

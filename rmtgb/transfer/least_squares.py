@@ -76,6 +76,8 @@ def fit_one(
     X: FloatArray, y: FloatArray, fit_intercept: bool, name: str
 ) -> tuple[int, FloatArray, float, FloatArray, FloatArray]:
     """Fit least squares; return rows, coefficients, noise variance, X' X and X' y."""
+    if not isinstance(fit_intercept, bool | np.bool_):
+        raise TypeError(f"fit_intercept must be True or False, got {fit_intercept!r}.")
     size = np.abs(X).max(axis=0, initial=0.0)
     if fit_intercept and len(X):
         X, y = X - X.mean(axis=0), y - y.mean()

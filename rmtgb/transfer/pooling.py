@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
-from rmtgb._common import FloatArray
-from rmtgb.transfer.basic_errors import fit_variances, main_only_error, pooled_rows_error
-from rmtgb.transfer.problem import LinearTransferProblem, as_floats, check_problem
+from rmtgb._common import check_integer, check_real
+from rmtgb.transfer.basic_errors import fit_variances, kappa, main_only_error, pooled_rows_error
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import SubsetChoice, TransferError, make_error
 from rmtgb.transfer.weighting import weighted_error
 
@@ -60,7 +61,37 @@ def pooled_error(problem: LinearTransferProblem) -> TransferError:
     return pooled_rows_error(problem, problem.n_samples > 0)
 
 
-def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> TransferError:
+def dispersion_factor(n_rows: float, n_features: int) -> float:
+    r"""Return the factor with which dispersion between tasks acts as noise.
+
+    .. math:: \kappa(N, d) = \frac{(d + 1) N^2 - (d + 5) N + 2 (d + 1)}
+              {(N - 1) (N + 2) (N - d - 1)}
+
+    Parameters
+    ----------
+    n_rows : float
+        Rows N of all tasks together, more than ``d + 1``.
+    n_features : int
+        Number of features d.
+
+    Returns
+    -------
+    kappa : float
+        About ``(d + 1) / N``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no numbers, or there are too few rows or infinitely many.
+    """
+    d = check_integer("n_features", n_features, minimum=1)
+    n = check_real("n_rows", n_rows)
+    if not d + 1 < n < np.inf:
+        raise ValueError(f"n_rows must be finite and above n_features + 1 = {d + 1}, got {n}.")
+    return kappa(n, d)
+
+
+def averaging_error(problem: LinearTransferProblem, shares: npt.ArrayLike) -> TransferError:
     """Compute the error of an average of separate least-squares fits.
 
     Parameters
@@ -78,14 +109,12 @@ def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> Trans
 
     Raises
     ------
-    ValueError
-        If shares are negative or all 0.
+    TypeError, ValueError
+        If shares are no numbers, negative or all 0.
     """
     check_problem(problem)
-    p = as_floats("shares", shares, (problem.n_tasks,))
-    if (p < 0).any() or not (p > 0).any():
-        raise ValueError(f"shares must be >= 0 and not all 0, got {p.tolist()}.")
-    p = p / p.sum()
+    p = check_weights(shares, problem.n_tasks, name="shares")
+    p = p / p.sum()  # of which none is above 1, so that the sum is finite
     bias2 = float(p @ problem.test_gram @ p)
     variance = float(np.sum(p[p > 0] ** 2 * fit_variances(problem)[p > 0]))
     return make_error(max(bias2, 0.0), variance, main_only_error(problem), "exact")

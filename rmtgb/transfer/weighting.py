@@ -72,6 +72,7 @@ def weighted_error(
     a = check_weights(weights, problem.n_tasks)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {list(_METHODS)}, got {method!r}.")
+    n_draws = check_integer("n_draws", n_draws, minimum=2)  # even where nothing is drawn
     active = problem.active(a)
     n_rows = check_rows(problem, active)
     main_only = main_only_error(problem)
@@ -118,7 +119,6 @@ def _equal(weights: FloatArray) -> bool:
 def _by_monte_carlo(
     problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
 ) -> TransferError:
-    n_draws = check_integer("n_draws", n_draws, minimum=2)
     rng = np.random.default_rng(random_state)
     own = problem.has_task_covariances or problem.has_test_metric
     sample = sample_design_errors if own else sample_shared_errors

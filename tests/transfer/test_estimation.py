@@ -585,3 +585,12 @@ def test_table_of_a_safe_combination():
     assert frame["weight"][0] == safe.weight
     line = estimate_problem(X, y).together.to_frame()
     assert list(line.columns) == ["tasks", "benefit", "standard_error", "verdict", "status"]
+
+
+@pytest.mark.parametrize("fit_intercept", [2, "no", None])
+def test_whether_there_is_an_intercept_is_yes_or_no(fit_intercept):
+    X, y = make_data()
+    with pytest.raises(TypeError, match="fit_intercept must be True or False, got"):
+        estimate_problem(X, y, fit_intercept=fit_intercept)
+    with pytest.raises(TypeError, match="fit_intercept must be True or False, got"):
+        safe_combination(X[0], y[0], W[1], fit_intercept=fit_intercept)
