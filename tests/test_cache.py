@@ -331,6 +331,39 @@ def test_with_another_numba_its_own_cache_is_used(installed, first):
     assert list(installed.package.rglob("*.nbi"))
 
 
+#: What a later Numba may do with names that are still there: another signature, another result.
+OTHERWISE = """
+from rmtgb.engine import cache
+def otherwise(*arguments):
+    {does}
+cache.{name} = otherwise
+"""
+
+
+@pytest.mark.parametrize("does", ["raise TypeError('one argument more')", "return arguments"])
+@pytest.mark.parametrize("name", ["loads", "_rebuild"])
+def test_what_cannot_be_loaded_is_compiled_again(filled, name, does):
+    gradient, said = filled.run(then=OTHERWISE.format(name=name, does=does))
+    assert gradient == -2
+    assert "compiling" in said
+
+
+@pytest.mark.parametrize("name", ["dumps", "_reduce"])
+def test_what_cannot_be_saved_is_compiled_by_every_process(installed, name):
+    change = OTHERWISE.format(name=name, does="raise TypeError('one argument more')")
+    for _ in range(2):
+        gradient, said = installed.run(then=change)
+        assert gradient == -2
+        assert "compiling" in said
+    assert installed.kernels() == []
+
+
+def test_without_a_name_for_its_file_a_kernel_runs(filled):
+    does = "raise AttributeError('no magic tuple')"
+    change = OTHERWISE.format(name="KernelCache._file_name", does=does)
+    assert filled.run(then=change)[0] == -2
+
+
 def test_functions_of_others_are_left_to_numba(installed):
     module = installed.folder / "mine.py"
     module.write_text("from numba import njit\n@njit(cache=True)\ndef mine(x):\n    return -x\n")

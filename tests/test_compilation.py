@@ -44,6 +44,27 @@ def test_the_line_can_be_switched_off(tmp_path):
     assert run(tmp_path, RMTGB_COMPILE_NOTICE="0").stderr == ""
 
 
+#: Functions that come from no file, as generated code does, through every decorator.
+WITHOUT_A_MODULE = """
+from numba import njit
+from rmtgb.engine.jit import inner, kernel, part
+
+namespace = {}
+exec("def made(x): return x + 1", namespace)
+made = namespace["made"]
+assert made.__module__ is None
+assert njit(made)(1) == kernel(made)(1) == part(made)(1) == 2
+called = inner(made)
+assert njit(lambda x: called(x))(1) == 2
+"""
+
+
+def test_functions_without_a_module_are_compiled_as_ever(tmp_path):
+    result = run(tmp_path, before=WITHOUT_A_MODULE)
+    assert result.stdout.strip() == "True"
+    assert result.stderr.count("\n") == 1  # our own kernel, later
+
+
 @pytest.mark.parametrize("state", ["enable", "disable"])
 def test_the_collector_is_left_as_it_was(tmp_path, state):
     result = run(tmp_path, before=f"gc.{state}()")

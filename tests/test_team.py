@@ -127,6 +127,46 @@ class TestTeam:
         with Team(n_members) as team, pytest.raises(ZeroDivisionError):
             team.map(lambda i: 1 // i, [1, 0, 2])
 
+    @pytest.mark.parametrize("n_members", [1, 2, 3])
+    @pytest.mark.parametrize("bad", [0, 1, 2])
+    def test_after_an_error_nobody_begins_another_item(self, n_members, bad):
+        """Whichever member it happens in: each of the first items is another one's."""
+        begun, all_there = [], threading.Barrier(n_members, timeout=30)
+
+        def work(item):
+            begun.append(item)
+            if item < n_members > 1:
+                all_there.wait()
+            if item == bad:
+                raise KeyError(item)
+            time.sleep(0.05)  # longer than an error takes to be noticed
+
+        with Team(n_members) as team:
+            with pytest.raises(KeyError):
+                team.map(work, range(100))
+            assert len(begun) <= bad + n_members
+            assert team.map(str, [1, 2]) == ["1", "2"]
+
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+    def test_after_ctrl_c_nobody_begins_another_item(self):
+        begun = []
+
+        def press(*_):
+            raise KeyboardInterrupt
+
+        def work(item):
+            begun.append(item)
+            time.sleep(0.1)
+
+        former = signal.signal(signal.SIGALRM, press)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.25)
+            with pytest.raises(KeyboardInterrupt), Team(2) as team:
+                team.map(work, range(100))
+        finally:
+            signal.signal(signal.SIGALRM, former)
+        assert 0 < len(begun) < 20
+
     def test_threads_live_as_long_as_the_context(self):
         before = set(threading.enumerate())
         with Team(3) as team:

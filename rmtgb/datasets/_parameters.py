@@ -1,17 +1,15 @@
-"""Types and checks of the parameters that all generators have."""
+"""The source of randomness, and checks of the parameters that all generators have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+
+from rmtgb._common import check_integer, check_real
 
 T = TypeVar("T")
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
 RandomState: TypeAlias = (
     int | np.random.Generator | np.random.RandomState | np.random.SeedSequence | None
 )
@@ -30,30 +28,6 @@ def make_generator(random_state: RandomState) -> np.random.Generator:
     if random_state is not None:
         check_integer("random_state, if not a numpy object or None,", random_state, minimum=0)
     return np.random.default_rng(random_state)
-
-
-def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Return an integer parameter that is at least the minimum."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
-    if int(value) < minimum:
-        raise ValueError(f"{name} must be >= {minimum}, got {value}.")
-    return int(value)
-
-
-def check_integers(name: str, values: Any, minimum: int) -> IntArray:
-    """Return a sequence of integers, none below the minimum."""
-    if np.ndim(values) != 1 or len(values) == 0:
-        raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
-    checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
-    return np.array(checked, dtype=np.int64)
-
-
-def check_real(name: str, value: Any) -> float:
-    """Return a number that is not a boolean."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}.")
-    return float(value)
 
 
 def check_noise(name: str, value: Any) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import poly2herme
 from scipy.special import factorial
 
-from rmtgb.datasets._parameters import FloatArray
+from rmtgb._common import FloatArray
 
 
 def polynomial_moments(

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.datasets._parameters import (
-    FloatArray,
-    IntArray,
-    RandomState,
-    check_integer,
-    check_noise,
-    check_real,
-    make_generator,
-    per_task,
-)
+from rmtgb._common import FloatArray, IntArray, check_integer, check_real
+from rmtgb.datasets._parameters import RandomState, check_noise, make_generator, per_task
 from rmtgb.datasets.layouts import to_long
 from rmtgb.datasets.multitab_truth import MultiTabTruth, find_thresholds
 from rmtgb.datasets.task_correlation import draw_task_weights, make_task_correlation

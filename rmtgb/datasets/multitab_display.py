@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.datasets._parameters import FloatArray
+from rmtgb._common import FloatArray, import_pyplot
 from rmtgb.datasets.multitab_truth import MultiTabTruth, power_sum
 
 __all__ = ["MultiTabDisplay"]
@@ -101,11 +101,7 @@ class MultiTabDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("plot needs matplotlib: pip install 'rmtgb[plot]'") from error
-
+        plt = import_pyplot()
         n_tasks = len(self.truth.degrees)
         n_columns = 4
         n_rows = 1 + -(-n_tasks // n_columns)

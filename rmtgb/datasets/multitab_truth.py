@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from rmtgb.datasets._parameters import FloatArray, IntArray
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.datasets.gaussian_moments import polynomial_moments
 
 # Points of equal probability that stand for the distribution of a latent score: what depends

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LinearCombination", "RandomFourierFunction"]
+from rmtgb._common import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["LinearCombination", "RandomFourierFunction"]
 
 # cos(2 pi t) as a polynomial in t**2, lowest degree first, for |t| <= 1/2: interpolated at the
 # Chebyshev nodes of [0, 1/4] in t**2; its absolute error is below 1e-12 on that range.

@@ -14,16 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rmtgb.datasets._parameters import (
-    FloatArray,
-    IntArray,
-    RandomState,
-    check_integer,
-    check_integers,
-    check_noise,
-    check_real,
-    make_generator,
-)
+from rmtgb._common import FloatArray, IntArray, check_integer, check_integers, check_real
+from rmtgb.datasets._parameters import RandomState, check_noise, make_generator
 from rmtgb.datasets.random_fourier import LinearCombination, RandomFourierFunction
 
 __all__ = ["ScenarioTruth", "make_task_scenario"]

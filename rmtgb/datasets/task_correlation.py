@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtgb.datasets._parameters import FloatArray, check_real
+from rmtgb._common import FloatArray, check_real
 
 #: How far the diagonal, the symmetry and the eigenvalues of a given matrix may be off.
 TOLERANCE = 1e-12

@@ -106,32 +106,43 @@ class KernelCache(NullCache):
         self._name = f"{function.__module__}.{function.__name__}"
         self._key = _fingerprint()  # now, while the files are those that are being imported
 
+    # Both do without whatever goes wrong. Files vanish, disks are full, and what is asked of
+    # Numba is private there: the next version may want other arguments or return something
+    # else. The price must be that a kernel is compiled again, never that it does not run.
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Find the machine code of a signature; None if there is none that may be used."""
-        target_context.refresh()
-        name = self._file_name(sig, target_context.codegen())
-        for folder in places().read:
-            with contextlib.suppress(OSError):
-                content = (folder / name).read_bytes()
-                payload = content[_SEAL_BYTES:]
-                if content == self._seal(payload) + payload:
-                    return _rebuild(target_context, *loads(payload))
+        with contextlib.suppress(Exception):
+            target_context.refresh()
+            name = self._file_name(sig, target_context.codegen())
+            for folder in places().read:
+                with contextlib.suppress(Exception):
+                    found = self._read(folder / name, target_context)
+                    if isinstance(found, CompileResult):
+                        return found
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the machine code of a signature, if there is a place for it."""
-        folder = places().write
-        if folder is None or data.library.has_dynamic_globals:  # addresses of this process
-            return
-        payload = dumps(_reduce(data))
-        name = self._file_name(sig, data.codegen)
-        unfinished = folder / f"{uuid4().hex}.nbc"
-        with contextlib.suppress(OSError):  # say, the disk is full: others compile again
-            try:
-                unfinished.write_bytes(self._seal(payload) + payload)
-                unfinished.replace(folder / name)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(Exception):
+            folder = places().write
+            if folder and not data.library.has_dynamic_globals:  # addresses of this process
+                self._write(folder / self._file_name(sig, data.codegen), dumps(_reduce(data)))
+
+    def _read(self, path: Path, target_context: Any) -> Any:
+        content = path.read_bytes()
+        payload = content[_SEAL_BYTES:]
+        if content != self._seal(payload) + payload:
+            return None
+        return _rebuild(target_context, *loads(payload))
+
+    def _write(self, path: Path, payload: bytes) -> None:
+        unfinished = path.with_name(f"{uuid4().hex}.nbc")
+        try:
+            unfinished.write_bytes(self._seal(payload) + payload)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _seal(self, payload: bytes) -> bytes:
         return blake2b(payload, key=self._key, digest_size=_SEAL_BYTES).digest()

@@ -17,7 +17,7 @@ _TO_DOUBLE = np.uint64(11)
 
 
 @inner
-def mix(seed, counter):
+def mix(seed: np.uint64, counter: int) -> np.uint64:
     """Return 64 random bits (uint64) for a seed (uint64) and a counter (int)."""
     z = seed + _STEP * np.uint64(counter + 1)
     z = (z ^ (z >> _SHIFTS[0])) * _MIX_1
@@ -26,6 +26,6 @@ def mix(seed, counter):
 
 
 @inner
-def uniform(seed, counter):
+def uniform(seed: np.uint64, counter: int) -> np.float64:
     """Return a float64 in [0, 1) for a seed (uint64) and a counter (int)."""
     return np.float64(mix(seed, counter) >> _TO_DOUBLE) * 2.0**-53

@@ -12,15 +12,24 @@ import multiprocessing
 import os
 import sys
 import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from multiprocessing.dummy import DummyProcess
 from queue import Empty, SimpleQueue
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
 
+from rmtgb._common import IntArray
 from rmtgb.engine.jit import inner
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_Tasks: TypeAlias = SimpleQueue[Callable[[], object] | None]  # None: there are no more
+_Outcomes: TypeAlias = SimpleQueue[BaseException | None]
 
 #: Polls of a barrier before a waiting member offers its core to other threads.
 SPINS_BEFORE_YIELD = 2000
@@ -31,10 +40,10 @@ _yield_core = types.ExternalFunction(
 
 
 @intrinsic
-def _fetch_add(typingctx, array, index, increment):
+def _fetch_add(typingctx: Any, array: Any, index: Any, increment: Any) -> Any:
     """Add to one element atomically and return its old value."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         pointer = builder.gep(data, [arguments[1]])
         return builder.atomic_rmw("add", pointer, arguments[2], "seq_cst")
@@ -43,10 +52,10 @@ def _fetch_add(typingctx, array, index, increment):
 
 
 @intrinsic
-def _load(typingctx, array, index):
+def _load(typingctx: Any, array: Any, index: Any) -> Any:
     """Read one element atomically: the compiler may not keep it in a register."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return builder.load_atomic(builder.gep(data, [arguments[1]]), "seq_cst", 8)
 
@@ -55,14 +64,14 @@ def _load(typingctx, array, index):
 
 if config.DISABLE_JIT:  # plain Python: teams of one, so nothing has to be atomic
 
-    def _fetch_add(array, index, increment):
-        old = array[index]
+    def _fetch_add(array: IntArray, index: int, increment: int) -> int:
+        old = int(array[index])
         array[index] += increment
         return old
 
 
 @inner
-def barrier(member, n_members, arrivals):
+def barrier(member: int, n_members: int, arrivals: IntArray) -> None:
     """Wait until every member of the team has arrived.
 
     Parameters
@@ -85,7 +94,7 @@ def barrier(member, n_members, arrivals):
 
 
 @inner
-def take_ticket(queue):
+def take_ticket(queue: IntArray) -> int:
     """Return the next number of a queue shared by the team, each number once.
 
     Parameters
@@ -97,13 +106,13 @@ def take_ticket(queue):
 
 
 @inner
-def share(start, stop, member, n_members):
+def share(start: int, stop: int, member: int, n_members: int) -> tuple[int, int]:
     """Return the contiguous part of ``range(start, stop)`` that a member works on."""
     size = stop - start
     return start + size * member // n_members, start + size * (member + 1) // n_members
 
 
-def cores_for_worker(n_cores):
+def cores_for_worker(n_cores: int) -> int:
     """Return how many of some cores a team may keep busy if the caller is a worker of a pool.
 
     Workers that are threads divide the cores; joblib's threads are such. Processes of a
@@ -118,7 +127,7 @@ def cores_for_worker(n_cores):
     return max(1, n_cores // n_workers)
 
 
-def _is_dask_worker():
+def _is_dask_worker() -> bool:
     """Say whether this thread runs a task of dask.distributed, without importing it."""
     get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
     try:
@@ -145,20 +154,23 @@ class Team:
         The state of the team's barrier, to be handed to its kernels.
     """
 
-    def __init__(self, n_members):
+    def __init__(self, n_members: int) -> None:
         self.n_members = 1 if config.DISABLE_JIT else n_members
         self.arrivals = np.zeros(1, dtype=np.int64)
 
-    def __enter__(self):
-        self._orders, self._shares, self._ends = SimpleQueue(), SimpleQueue(), SimpleQueue()
-        self._present, self._threads = set(), []
+    def __enter__(self) -> Self:
+        self._orders: _Tasks = SimpleQueue()
+        self._shares: _Tasks = SimpleQueue()
+        self._ends: SimpleQueue[int] = SimpleQueue()
+        self._present: set[int] = set()
+        self._threads: list[threading.Thread] = []
         if self.n_members > 1:
             self._start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._orders.put(None)
-        interrupt = None
+        interrupt: BaseException | None = None
         while self._present:
             try:
                 self._ends.get(timeout=1)  # Thread.join may give up once it is interrupted
@@ -171,7 +183,7 @@ class Team:
         if interrupt is not None:
             raise interrupt
 
-    def _start(self):
+    def _start(self) -> None:
         """Start every thread before any kernel runs: it may be one too many for the system."""
         try:
             for member in range(self.n_members):
@@ -186,7 +198,7 @@ class Team:
             self.__exit__()
             raise
 
-    def _serve(self, member):
+    def _serve(self, member: int) -> None:
         """Do what a queue holds, until it holds None: member 0 follows orders, others help it."""
         queue = self._shares if member else self._orders
         for task in iter(queue.get, None):
@@ -196,7 +208,7 @@ class Team:
         self._present.discard(member)
         self._ends.put(member)
 
-    def run(self, function, *arguments):
+    def run(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call ``function(member, n_members, *arguments)`` once in every member.
 
         Parameters
@@ -209,17 +221,19 @@ class Team:
         if self.n_members == 1:
             function(0, 1, *arguments)
             return
-        errors = SimpleQueue()
+        errors: _Outcomes = SimpleQueue()
         self._orders.put(partial(self._call_all, function, arguments, errors))
         error = errors.get()
         if error is not None:
             raise error
 
-    def _call_all(self, function, arguments, errors):
+    def _call_all(
+        self, function: Callable[..., object], arguments: tuple[Any, ...], errors: _Outcomes
+    ) -> None:
         """Call a function in every member, and report an error or None when all are done."""
-        outcomes = SimpleQueue()
+        outcomes: _Outcomes = SimpleQueue()
 
-        def call(member):
+        def call(member: int) -> None:
             try:
                 function(member, self.n_members, *arguments)
             except BaseException as error:
@@ -233,7 +247,7 @@ class Team:
         raised = [outcomes.get() for _ in range(self.n_members)]
         errors.put(next((error for error in raised if error is not None), None))
 
-    def map(self, function, items):
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return ``[function(item) for item in items]``, the items divided among the members.
 
         Parameters
@@ -241,17 +255,30 @@ class Team:
         function : callable
             Releases the GIL where it spends its time; may raise.
         items : iterable
-        """
-        items = list(items)
-        results, positions = [None] * len(items), iter(range(len(items)))
 
-        def work(member, n_members):
-            for position in positions:
-                results[position] = function(items[position])
+        Returns
+        -------
+        results : list
+            In the order of the items. After an error in any member, or Ctrl-C, nobody begins
+            another item.
+        """
+        waiting = iter(list(enumerate(items)))
+        results: dict[int, Result] = {}
+
+        def work(member: int, n_members: int) -> None:
+            try:
+                for position, item in waiting:
+                    results[position] = function(item)
+            finally:  # nothing is left but after an error
+                _drop(waiting)
 
         try:
             self.run(work)
-        finally:  # after an error or Ctrl-C nobody begins another item
-            for _ in positions:
-                pass
-        return results
+        finally:  # Ctrl-C is raised here, while members work on
+            _drop(waiting)
+        return [results[position] for position in range(len(results))]
+
+
+def _drop(iterator: Iterator[Any]) -> None:
+    """Leave nothing in an iterator, in one step that another Ctrl-C cannot interrupt."""
+    deque(iterator, maxlen=0)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from scipy.optimize import brentq
 
-from rmtgb.transfer.pooling import dispersion_factor, spread
+from rmtgb.transfer.basic_errors import kappa, spread
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.results import BreakEven
 
@@ -46,8 +46,8 @@ class _Mixture:
         """Return what the shifts add to the error of pooling n auxiliary rows."""
         total = self.n_main + n
         p = n / total
-        kappa = dispersion_factor(total, self.n_features)
-        return p * p * self.mean2 + kappa * (p * (1 - p) * self.mean2 + p * self.dispersion)
+        factor = kappa(total, self.n_features)
+        return p * p * self.mean2 + factor * (p * (1 - p) * self.mean2 + p * self.dispersion)
 
     def gain(self, n: float, noise: float | None = None) -> float:
         """Return how much the variance falls by pooling n auxiliary rows."""
@@ -183,8 +183,8 @@ def _numerator(mixture: _Mixture) -> Polynomial:
     minus_one, plus_two, excess = total - 1 / n0, total + 2 / n0, total - c / n0
     own_excess = 1 - c / n0
     common = minus_one * plus_two * excess
-    kappa = (c * total**2 - (c + 4) / n0 * total + 2 * c / n0**2) / n0  # times common
-    shift = x * mixture.mean2 * common + kappa * (mixture.mean2 + total * mixture.dispersion)
+    factor = (c * total**2 - (c + 4) / n0 * total + 2 * c / n0**2) / n0  # times common
+    shift = x * mixture.mean2 * common + factor * (mixture.mean2 + total * mixture.dispersion)
     noise = mixture.noise * total * minus_one * plus_two * d / n0
     # s_0 [total (1 / excess) - total^2 / own_excess] / x, by hand: it has a factor x.
     main = -mixture.main_noise * d / n0 * total * minus_one * plus_two * (x + 2 - c / n0)

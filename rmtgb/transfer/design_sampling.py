@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb._common import FloatArray
+from rmtgb.transfer.problem import LinearTransferProblem
 
 # Numbers of a batch of matrices: some tens of megabytes.
 _BATCH_VALUES = 2_000_000

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from rmtgb.transfer.pooling import main_only_error, pooled_error, spread
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
+from rmtgb._common import FloatArray, check_integer, import_pyplot
+from rmtgb.transfer.basic_errors import main_only_error, spread
+from rmtgb.transfer.pooling import pooled_error
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.weighting import weighted_error
 
 _FACTORS = (0.0, 3.0)  # of all shifts, in the map
@@ -102,8 +104,7 @@ class TransferDisplay:
             If the problem is another one, or there are fewer points.
         """
         check_problem(problem)
-        if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < _MIN_POINTS:
-            raise ValueError(f"n_points must be an integer >= {_MIN_POINTS}, got {n_points!r}.")
+        n_points = check_integer("n_points", n_points, minimum=_MIN_POINTS)
         if problem.has_task_covariances or problem.has_test_metric:
             raise ValueError("The display is for one covariance of all rows only.")
         own = main_only_error(problem)
@@ -149,11 +150,7 @@ class TransferDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("plot needs matplotlib: pip install 'rmtgb[plot]'") from error
-
+        plt = import_pyplot()
         figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
         self._draw_curve(axes[0])
         figure.colorbar(self._draw_map(axes[1]), ax=axes[1], label="benefit / error alone")

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
-from rmtgb.transfer.pooling import dispersion_factor
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb._common import FloatArray
+from rmtgb.transfer.basic_errors import kappa
+from rmtgb.transfer.problem import LinearTransferProblem
 
 _MAX_ITERATIONS = 10_000
 
@@ -52,7 +53,7 @@ def equivalent_parts(
         scale = d / (1.0 - d * square.sum())
         return mean2 + scale * float(square @ distance2), scale * float(square @ noise)
     effective = 1.0 / square.sum()
-    cost = dispersion_factor(effective, d) * effective * float(square @ distance2)
+    cost = kappa(effective, d) * effective * float(square @ distance2)
     slopes = a * t * _slopes(n, a * t)
     return mean2 + cost, float(a * t * slopes @ noise / slopes.sum())
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from rmtgb._common import FloatArray
 from rmtgb.transfer.least_squares import ROUNDING, Fits, fit_tasks
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, as_floats, check_covariance
+from rmtgb.transfer.problem import LinearTransferProblem, as_floats, check_covariance
 from rmtgb.transfer.results import Result
 
 _TINY = np.finfo(np.float64).tiny
@@ -147,7 +148,7 @@ def estimate_problem(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is no auxiliary task, shapes do not fit, values are not finite, a task has too
         few rows for a fit of its own, or its features are collinear; the message names the task.
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb._common import FloatArray
 from rmtgb.transfer.design_sampling import fixed_parts
 from rmtgb.transfer.problem import (
-    FloatArray,
     as_floats,
     check_coefficients,
     check_covariance,

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.linalg import eigvalsh_tridiagonal
 
-from rmtgb.transfer.problem import FloatArray
+from rmtgb._common import FloatArray
 
 # Degrees beyond the largest one that occurs whose zeros mark where all functions have decayed,
 # and the exponent below which they have not decayed at the end of the interval.

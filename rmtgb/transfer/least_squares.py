@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb._common import FloatArray, counted
 from rmtgb.transfer.fixed_design import is_singular
-from rmtgb.transfer.problem import FloatArray, as_floats
+from rmtgb.transfer.problem import as_floats
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12
@@ -75,14 +76,16 @@ def fit_one(
     X: FloatArray, y: FloatArray, fit_intercept: bool, name: str
 ) -> tuple[int, FloatArray, float, FloatArray, FloatArray]:
     """Fit least squares; return rows, coefficients, noise variance, X' X and X' y."""
+    if not isinstance(fit_intercept, bool | np.bool_):
+        raise TypeError(f"fit_intercept must be True or False, got {fit_intercept!r}.")
     size = np.abs(X).max(axis=0, initial=0.0)
     if fit_intercept and len(X):
         X, y = X - X.mean(axis=0), y - y.mean()
     n, d = len(X) - fit_intercept, X.shape[1]
     if n <= d:
         raise ValueError(
-            f"{name} has {len(X)} rows; a fit of {d} features and its noise needs at least "
-            f"{d + 1 + fit_intercept}."
+            f"{name} has {counted(len(X), 'row')}; a fit of {counted(d, 'feature')} and its noise "
+            f"needs at least {d + 1 + fit_intercept}."
         )
     S = X.T @ X
     # What rounding leaves of a constant is no variation.

@@ -16,13 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.transfer.problem import (
-    FloatArray,
-    LinearTransferProblem,
-    check_integer,
-    check_problem,
-    check_weights,
-)
+from rmtgb._common import FloatArray, check_integer
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import NetworkBound
 
 _TIE = 1e-12
@@ -56,7 +51,7 @@ def network_bound(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there are no coefficients or no main rows, if covariances differ, or if rank or weights
         are not possible.
 

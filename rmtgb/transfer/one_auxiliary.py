@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from rmtgb._common import FloatArray
+from rmtgb.transfer.basic_errors import fit_variances
 from rmtgb.transfer.branch_and_bound import CertifiedMinimum, minimise
 from rmtgb.transfer.fixed_design import FixedDesign
 from rmtgb.transfer.one_knob import KnobCoefficients, knob_coefficients
-from rmtgb.transfer.pooling import fit_variances
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.problem import LinearTransferProblem
 from rmtgb.transfer.results import OptimalWeights
 
 _FIXED_TOLERANCE, _FIXED_NODES = 1e-6, 50_000

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmtgb._common import FloatArray
+from rmtgb.transfer.basic_errors import spread
 from rmtgb.transfer.jacobi_ensemble import jacobi_ensemble
-from rmtgb.transfer.pooling import spread
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem
+from rmtgb.transfer.problem import LinearTransferProblem
 
 # Ratios of weights from which on functions change quickly near the ends, and beyond which nothing
 # changes any more within the digits of a float.

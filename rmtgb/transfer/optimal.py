@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from rmtgb._common import FloatArray
+from rmtgb.transfer.basic_errors import main_only_error, pooled_rows_error
 from rmtgb.transfer.equivalents import equivalent_parts
 from rmtgb.transfer.one_auxiliary import RandomDesignError, weights_at
-from rmtgb.transfer.pooling import main_only_error, pooled_error_of
-from rmtgb.transfer.problem import FloatArray, LinearTransferProblem, check_problem
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem
 from rmtgb.transfer.quadratic import least_quadratic_form
 from rmtgb.transfer.results import OptimalWeights
 
@@ -57,7 +58,7 @@ def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
     active = problem.n_samples > 0
     if problem.n_samples.sum() <= problem.n_features + 1:
         raise ValueError(f"More than {problem.n_features + 1} rows are needed for a finite error.")
-    main_only, pooled = main_only_error(problem), pooled_error_of(problem, active).error
+    main_only, pooled = main_only_error(problem), pooled_rows_error(problem, active).error
     tasks = np.flatnonzero(active)
     weights = np.zeros(problem.n_tasks)
     if len(tasks) == 1:

@@ -1,62 +1,19 @@
-"""Exact errors of least squares on pooled rows, and of averages of separate fits."""
+"""Exact errors of pooling tasks, all or some, and of averaging separate fits."""
 
 from __future__ import annotations
 
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
-from rmtgb.transfer.problem import (
-    BoolArray,
-    FloatArray,
-    LinearTransferProblem,
-    as_floats,
-    check_problem,
-)
+from rmtgb._common import check_integer, check_real
+from rmtgb.transfer.basic_errors import fit_variances, kappa, main_only_error, pooled_rows_error
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import SubsetChoice, TransferError, make_error
+from rmtgb.transfer.weighting import weighted_error
 
 _MAX_SUBSET_TASKS = 20
-
-
-def main_only_error(problem: LinearTransferProblem) -> float:
-    """Return the error of least squares on the main task alone.
-
-    Parameters
-    ----------
-    problem : LinearTransferProblem
-        The problem.
-
-    Returns
-    -------
-    error : float
-        ``s_0 tr(S^-1 S_test) / (n_0 - d - 1)``, infinite if ``n_0 <= d + 1``.
-    """
-    excess = int(problem.n_samples[0]) - problem.n_features - 1
-    return (
-        float(problem.noise_variance[0] * problem.trace_ratio / excess) if excess > 0 else np.inf
-    )
-
-
-def dispersion_factor(n_rows: float, n_features: int) -> float:
-    r"""Return the factor with which dispersion between tasks acts as noise.
-
-    .. math:: \kappa(N, d) = \frac{(d + 1) N^2 - (d + 5) N + 2 (d + 1)}
-              {(N - 1) (N + 2) (N - d - 1)}
-
-    Parameters
-    ----------
-    n_rows : float
-        Rows N of all tasks together, more than ``d + 1``.
-    n_features : int
-        Number of features d.
-
-    Returns
-    -------
-    kappa : float
-        About ``(d + 1) / N``.
-    """
-    n, d = float(n_rows), n_features
-    return ((d + 1) * n * n - (d + 5) * n + 2 * (d + 1)) / ((n - 1) * (n + 2) * (n - d - 1))
 
 
 def pooled_error(problem: LinearTransferProblem) -> TransferError:
@@ -99,56 +56,42 @@ def pooled_error(problem: LinearTransferProblem) -> TransferError:
       standard_error   0
     """
     check_problem(problem)
-    active = problem.n_samples > 0
-    if problem.has_task_covariances:
-        from rmtgb.transfer.weighting import weighted_error  # knows what is exact there
-
+    if problem.has_task_covariances:  # weighted_error knows what is exact there
         return weighted_error(problem, np.ones(problem.n_tasks))
-    return pooled_error_of(problem, active)
+    return pooled_rows_error(problem, problem.n_samples > 0)
 
 
-def pooled_error_of(problem: LinearTransferProblem, active: BoolArray) -> TransferError:
-    """Compute the error of pooling the tasks that a mask selects, with a common covariance."""
-    main_only = main_only_error(problem)
-    d = problem.n_features
-    n_rows = check_rows(problem, active)
-    share = np.where(active, problem.n_samples, 0) / n_rows
-    mean2, dispersion = spread(share, problem.gram)
-    if n_rows <= d + 1:
-        bias2 = np.inf if dispersion > 0 else spread(share, problem.test_gram)[0]
-        note = f"The error is infinite with {n_rows:.0f} rows; {d + 2} make it finite."
-        return make_error(bias2, np.inf, main_only, "exact", note=note)
-    excess = n_rows - d - 1
-    variance = float(share @ problem.noise_variance) * problem.trace_ratio / excess
-    if not problem.has_test_metric:
-        bias2 = mean2 + dispersion_factor(n_rows, d) * dispersion
-    else:
-        test_mean2, test_dispersion = spread(share, problem.test_gram)
-        inner = n_rows * problem.trace_ratio * dispersion - 2 * test_dispersion
-        cost = (n_rows - 2) * test_dispersion + n_rows * inner / excess
-        bias2 = test_mean2 + cost / ((n_rows - 1.0) * (n_rows + 2.0))
-    return make_error(bias2, variance, main_only, "exact")
+def dispersion_factor(n_rows: float, n_features: int) -> float:
+    r"""Return the factor with which dispersion between tasks acts as noise.
+
+    .. math:: \kappa(N, d) = \frac{(d + 1) N^2 - (d + 5) N + 2 (d + 1)}
+              {(N - 1) (N + 2) (N - d - 1)}
+
+    Parameters
+    ----------
+    n_rows : float
+        Rows N of all tasks together, more than ``d + 1``.
+    n_features : int
+        Number of features d.
+
+    Returns
+    -------
+    kappa : float
+        About ``(d + 1) / N``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no numbers, or there are too few rows or infinitely many.
+    """
+    d = check_integer("n_features", n_features, minimum=1)
+    n = check_real("n_rows", n_rows)
+    if not d + 1 < n < np.inf:
+        raise ValueError(f"n_rows must be finite and above n_features + 1 = {d + 1}, got {n}.")
+    return kappa(n, d)
 
 
-def spread(share: FloatArray, gram: FloatArray) -> tuple[float, float]:
-    """Return the squared mean shift and the dispersion about it, from inner products."""
-    mean2 = float(share @ gram @ share)
-    # Differences of rounded numbers may fall below 0 where all shifts are the same.
-    return max(mean2, 0.0), max(float(share @ np.diag(gram)) - mean2, 0.0)
-
-
-def check_rows(problem: LinearTransferProblem, active: BoolArray) -> float:
-    """Return the rows of the active tasks, as a float that cannot overflow."""
-    n_rows = float(problem.n_samples[active].sum())
-    if n_rows < problem.n_features:
-        raise ValueError(
-            f"Least squares needs at least n_features={problem.n_features} rows, the tasks with "
-            f"a weight have {n_rows:.0f}."
-        )
-    return n_rows
-
-
-def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> TransferError:
+def averaging_error(problem: LinearTransferProblem, shares: npt.ArrayLike) -> TransferError:
     """Compute the error of an average of separate least-squares fits.
 
     Parameters
@@ -166,31 +109,15 @@ def averaging_error(problem: LinearTransferProblem, shares: FloatArray) -> Trans
 
     Raises
     ------
-    ValueError
-        If shares are negative or all 0.
+    TypeError, ValueError
+        If shares are no numbers, negative or all 0.
     """
     check_problem(problem)
-    p = as_floats("shares", shares, (problem.n_tasks,))
-    if (p < 0).any() or not (p > 0).any():
-        raise ValueError(f"shares must be >= 0 and not all 0, got {p.tolist()}.")
-    p = p / p.sum()
+    p = check_weights(shares, problem.n_tasks, name="shares")
+    p = p / p.sum()  # of which none is above 1, so that the sum is finite
     bias2 = float(p @ problem.test_gram @ p)
     variance = float(np.sum(p[p > 0] ** 2 * fit_variances(problem)[p > 0]))
     return make_error(max(bias2, 0.0), variance, main_only_error(problem), "exact")
-
-
-def fit_variances(problem: LinearTransferProblem) -> FloatArray:
-    """Return the error that noise gives a fit to each task alone, infinite with few rows."""
-    excess = problem.n_samples - problem.n_features - 1.0
-    if problem.has_task_covariances:
-        solved = np.linalg.solve(problem.task_covariances, problem.metric)
-        traces = np.trace(solved, axis1=1, axis2=2)
-    else:
-        traces = np.full(problem.n_tasks, problem.trace_ratio)
-    finite = excess > 0
-    variances = np.full(problem.n_tasks, np.inf)
-    variances[finite] = (problem.noise_variance * traces)[finite] / excess[finite]
-    return variances
 
 
 def best_subset(problem: LinearTransferProblem) -> SubsetChoice:
@@ -224,7 +151,7 @@ def best_subset(problem: LinearTransferProblem) -> SubsetChoice:
             active = np.isin(np.arange(problem.n_tasks), (0, *subset)) & (problem.n_samples > 0)
             if problem.n_samples[active].sum() <= problem.n_features + 1:
                 continue
-            error = pooled_error_of(problem, active).error
+            error = pooled_rows_error(problem, active).error
             if error < best:
                 best, chosen = error, (0, *subset)
     return SubsetChoice(chosen, float(best), main_only_error(problem))

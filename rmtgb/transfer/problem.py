@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
+from rmtgb._common import BoolArray, FloatArray, IntArray, check_integer, check_integers
 
 _TOLERANCE = 1e-10
+# Of all tasks together: up to here a float tells every number of rows from the next.
+_MAX_ROWS = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +84,14 @@ class LinearTransferProblem:
     def _check_coefficients(self) -> None:
         W = check_coefficients(self.coefficients, self.n_tasks)
         d = W.shape[1]
-        if self.n_features not in (None, d):
+        if self.n_features is not None and check_integer("n_features", self.n_features, 1) != d:
             raise ValueError(
                 f"n_features must be {d}, as coefficients are, got {self.n_features}."
             )
         covariance, test = self.covariance, self.test_covariance
         if covariance is not None:
-            per_task = np.ndim(covariance) == 3
+            covariance = _numbers("covariance", covariance)
+            per_task = covariance.ndim == 3
             shape = (self.n_tasks, d, d) if per_task else (d, d)
             covariance = as_floats("covariance", covariance, shape)
             for matrix in covariance if per_task else [covariance]:
@@ -106,21 +108,19 @@ class LinearTransferProblem:
 
     def _check_gram(self) -> None:
         K = self.n_tasks - 1
-        G = np.empty((0, 0)) if K == 0 else as_floats("shift_gram", self.shift_gram, (K, K))
+        is_empty = K == 0 and np.size(self.shift_gram) == 0  # [] has another shape than (0, 0)
+        G = np.empty((0, 0)) if is_empty else as_floats("shift_gram", self.shift_gram, (K, K))
         if self.covariance is not None or self.test_covariance is not None:
             raise ValueError(
                 "covariance and test_covariance need coefficients: shift_gram holds inner "
                 "products in the metric of the covariance already."
             )
-        if isinstance(self.n_features, bool) or not isinstance(self.n_features, int | np.integer):
-            raise TypeError(
-                f"n_features must be an integer if shift_gram is given, got {self.n_features!r}."
-            )
-        if self.n_features < 1:
-            raise ValueError(f"n_features must be >= 1, got {self.n_features}.")
+        if self.n_features is None:
+            raise TypeError("n_features must be an integer if shift_gram is given, got None.")
+        d = check_integer("n_features", self.n_features, minimum=1)
         if K:
             check_covariance("shift_gram", G, singular=True)
-        self._set(shift_gram=G, n_features=int(self.n_features))
+        self._set(shift_gram=G, n_features=d)
 
     def __repr__(self) -> str:
         shifts = [float(f"{shift:.6g}") for shift in self.shift_norms[1:]]
@@ -256,7 +256,7 @@ class LinearTransferProblem:
         Parameters
         ----------
         tasks : array-like of int
-            Numbers of the tasks to keep, of which the first must be 0.
+            Numbers of the tasks to keep, each once, of which the first must be 0.
 
         Returns
         -------
@@ -264,12 +264,16 @@ class LinearTransferProblem:
 
         Raises
         ------
-        ValueError
-            If the first task is not 0.
+        TypeError, ValueError
+            If the first task is not 0, or another is no number of a task or there twice.
         """
-        kept = np.asarray(tasks, dtype=np.int64)
-        if kept.size == 0 or kept[0] != 0:
-            raise ValueError(f"The first of the tasks must be the main task 0, got {kept}.")
+        kept = check_integers("tasks", tasks, minimum=0)
+        if kept[0] != 0:
+            raise ValueError(f"tasks must begin with the main task 0, got {kept.tolist()}.")
+        if kept.max() >= self.n_tasks:
+            raise ValueError(f"tasks must be below {self.n_tasks}, got {kept.tolist()}.")
+        if len(set(kept.tolist())) < len(kept):
+            raise ValueError(f"tasks must not hold a task twice, got {kept.tolist()}.")
         parts: dict[str, Any] = {
             "n_samples": self.n_samples[kept],
             "noise_variance": self.noise_variance[kept],
@@ -284,24 +288,30 @@ class LinearTransferProblem:
 
 
 def _check_counts(n_samples: Any) -> IntArray:
-    counts = np.asarray(n_samples)
+    try:
+        counts = np.asarray(n_samples)
+    except ValueError as error:
+        raise ValueError(f"n_samples must have one number per task ({error}).") from error
     if counts.ndim != 1 or counts.size == 0:
         raise ValueError(f"n_samples must have one number per task, got shape {counts.shape}.")
-    if counts.dtype.kind not in "iu" and not (
-        counts.dtype.kind == "f" and np.isfinite(counts).all() and (counts % 1 == 0).all()
-    ):
+    if not all(_is_whole(count) for count in counts.tolist()):
         raise TypeError(f"n_samples must be whole numbers, got {counts.tolist()}.")
     if (counts < 0).any():
         raise ValueError(f"n_samples must be >= 0, got {counts.min()}.")
+    if sum(counts.tolist()) > _MAX_ROWS:
+        raise ValueError(f"n_samples must be at most 2**53 together, got {counts.tolist()}.")
     return np.array(counts, dtype=np.int64)
+
+
+def _is_whole(count: Any) -> bool:
+    if isinstance(count, float):
+        return count.is_integer()
+    return isinstance(count, Integral) and not isinstance(count, bool)
 
 
 def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
     """Return a copy as float64 after checking shape (None: any) and finiteness."""
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold numbers in a regular shape ({error}).") from error
+    array = _numbers(name, values)
     fits = array.ndim == len(shape) and all(
         wanted in (None, actual) for wanted, actual in zip(shape, array.shape, strict=True)
     )
@@ -311,6 +321,18 @@ def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArr
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite.")
     return array
+
+
+def _numbers(name: str, values: Any) -> FloatArray:
+    """Return a copy as float64, of real numbers only: numpy also reads text, and times."""
+    try:
+        given = np.asarray(values)
+        is_text = given.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in given.flat)
+        if given.dtype.kind in "biufO" and not is_text:
+            return np.array(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must hold numbers in a regular shape ({error}).") from error
+    raise TypeError(f"{name} must hold real numbers, got an array of dtype {given.dtype}.")
 
 
 def check_noise_variance(noise_variance: Any, n_tasks: int) -> FloatArray:
@@ -352,18 +374,11 @@ def check_problem(problem: Any) -> None:
         )
 
 
-def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Return an integer that is at least the minimum."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
-    return int(value)
-
-
-def check_weights(weights: Any, n_tasks: int) -> FloatArray:
+def check_weights(weights: Any, n_tasks: int, name: str = "weights") -> FloatArray:
     """Return weights of the tasks, scaled to a largest one of 1: only ratios matter."""
-    array = as_floats("weights", weights, (n_tasks,))
+    array = as_floats(name, weights, (n_tasks,))
     if (array < 0).any():
-        raise ValueError(f"weights must be >= 0, got {array.min()}.")
+        raise ValueError(f"{name} must be >= 0, got {array.min()}.")
     if not (array > 0).any():
-        raise ValueError("weights must not all be 0.")
+        raise ValueError(f"{name} must not all be 0.")
     return array / array.max()

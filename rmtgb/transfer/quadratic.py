@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from rmtgb.transfer.problem import FloatArray
+from rmtgb._common import FloatArray
 
 
 def least_quadratic_form(C: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtgb.transfer.problem import FloatArray
+from rmtgb._common import FloatArray
 
 #: What a result is: a proven equality, a proven bound, a derived approximation, or a simulation.
 STATUSES = ("exact", "bound", "approximation", "monte_carlo")

@@ -37,7 +37,7 @@ def safe_combination(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If shapes do not fit, values are not finite, there are too few rows, or features are
         collinear.
 

@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmtgb._common import FloatArray, check_integer
 from rmtgb.transfer.design_sampling import batches
 from rmtgb.transfer.network import check_network
-from rmtgb.transfer.problem import (
-    FloatArray,
-    LinearTransferProblem,
-    check_integer,
-    check_problem,
-    check_weights,
-)
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import Result
 
 # Numbers of a batch of designs: some tens of megabytes.
@@ -79,7 +74,7 @@ def simulate(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If weights, rank or the number of repeats are not possible, or if there are too few rows.
     """
     check_problem(problem)

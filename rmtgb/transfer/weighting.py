@@ -7,23 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
-from rmtgb.transfer.equivalents import equivalent_parts
-from rmtgb.transfer.one_knob import knob_parts
-from rmtgb.transfer.pooling import (
+from rmtgb._common import BoolArray, FloatArray, check_integer
+from rmtgb.transfer.basic_errors import (
     check_rows,
     fit_variances,
     main_only_error,
-    pooled_error_of,
+    pooled_rows_error,
 )
-from rmtgb.transfer.problem import (
-    BoolArray,
-    FloatArray,
-    LinearTransferProblem,
-    check_integer,
-    check_problem,
-    check_weights,
-)
+from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
+from rmtgb.transfer.equivalents import equivalent_parts
+from rmtgb.transfer.one_knob import knob_parts
+from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import TransferError, make_error
 
 _METHODS = ("auto", "monte_carlo", "first_order", "second_order")
@@ -63,7 +57,7 @@ def weighted_error(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If weights are negative or all 0, if the tasks with a weight have fewer rows than
         features, or if a parameter is none of those allowed.
 
@@ -78,11 +72,12 @@ def weighted_error(
     a = check_weights(weights, problem.n_tasks)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {list(_METHODS)}, got {method!r}.")
+    n_draws = check_integer("n_draws", n_draws, minimum=2)  # even where nothing is drawn
     active = problem.active(a)
     n_rows = check_rows(problem, active)
     main_only = main_only_error(problem)
     if n_rows <= problem.n_features + 1:
-        return pooled_error_of(problem, active)  # infinite, whatever the weights
+        return pooled_rows_error(problem, active)  # infinite, whatever the weights
     if method == "auto":
         exact = _exact(problem, a, active)
         if exact is not None:
@@ -108,7 +103,7 @@ def _exact(
     if problem.has_task_covariances:
         return None
     if _equal(a[tasks]):
-        return pooled_error_of(problem, active)
+        return pooled_rows_error(problem, active)
     is_knob = tasks[0] == 0 and _equal(a[tasks[1:]])
     if not is_knob or (problem.has_test_metric and len(tasks) > 2):
         return None
@@ -124,7 +119,6 @@ def _equal(weights: FloatArray) -> bool:
 def _by_monte_carlo(
     problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
 ) -> TransferError:
-    n_draws = check_integer("n_draws", n_draws, minimum=2)
     rng = np.random.default_rng(random_state)
     own = problem.has_task_covariances or problem.has_test_metric
     sample = sample_design_errors if own else sample_shared_errors

@@ -116,7 +116,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
 
 def test_few_points_are_refused_and_the_repr_is_short():
-    with pytest.raises(ValueError, match="n_points must be an integer >= 5, got 1"):
+    with pytest.raises(ValueError, match="n_points must be >= 5, got 1"):
         TransferDisplay.from_problem(PROBLEMS["one"], n_points=1)
     display = TransferDisplay.from_problem(PROBLEMS["one"], n_points=5)
     assert repr(display).startswith("TransferDisplay(best_weight=0.19")

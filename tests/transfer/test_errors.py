@@ -713,8 +713,8 @@ def test_average_needs_rows_of_tasks_with_a_share_only():
     [
         ([1, 1], r"shares must have shape \(3,\), got \(2,\)"),
         ([1, np.nan, 1], "shares must be finite"),
-        ([1, -0.5, 1], r"shares must be >= 0 and not all 0, got \[1\.0, -0\.5, 1\.0\]"),
-        ([0, 0, 0], "shares must be >= 0 and not all 0"),
+        ([1, -0.5, 1], r"shares must be >= 0, got -0\.5"),
+        ([0, 0, 0], "shares must not all be 0"),
     ],
 )
 def test_bad_shares(shares, message):
@@ -1001,22 +1001,25 @@ def test_bad_weights(function, weights, message):
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("params", "error", "message"),
     [
-        ({"method": "exact"}, r"method must be one of \['auto', .*got 'exact'"),
-        ({"n_draws": 1}, "n_draws must be an integer >= 2, got 1"),
-        ({"n_draws": 10.0}, r"n_draws must be an integer >= 2, got 10\.0"),
-        ({"n_draws": True}, "n_draws must be an integer >= 2, got True"),
+        ({"method": "exact"}, ValueError, r"method must be one of \['auto', .*got 'exact'"),
+        ({"n_draws": 1}, ValueError, "n_draws must be >= 2, got 1"),
+        ({"n_draws": 10.0}, TypeError, r"n_draws must be an integer, got 10\.0"),
+        ({"n_draws": True}, TypeError, "n_draws must be an integer, got True"),
+        ({"n_draws": 0, "method": "first_order"}, ValueError, "n_draws must be >= 2, got 0"),
     ],
 )
-def test_bad_parameters_of_weighting(params, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_parameters_of_weighting(params, error, message):
+    with pytest.raises(error, match=message):
         weighted_error(problem([14, 16, 18]), [1, 0.3, 2], **params)
 
 
-@pytest.mark.parametrize("n_repeats", [1, 10.0, True])
-def test_bad_number_of_repeats(n_repeats):
-    with pytest.raises(ValueError, match="n_repeats must be an integer >= 2, got"):
+@pytest.mark.parametrize(
+    ("n_repeats", "error"), [(1, ValueError), (10.0, TypeError), (True, TypeError)]
+)
+def test_bad_number_of_repeats(n_repeats, error):
+    with pytest.raises(error, match=r"n_repeats must be (an integer|>= 2), got"):
         simulate(problem([14, 16]), n_repeats=n_repeats)
 
 
@@ -1081,3 +1084,24 @@ def test_simulated_network_leaves_out_tasks_without_rows_or_weight():
     )
     with pytest.raises(ValueError, match="main task needs rows and a weight above 0"):
         simulate(known, [0, 1, 1, 1, 1], **arguments)
+
+
+def test_shares_whose_sum_overflows():
+    average = averaging_error(problem([14, 16, 18]), [1e308, 1e308, 1e308])
+    assert average.error == averaging_error(problem([14, 16, 18]), [1, 1, 1]).error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((4, 3), ValueError, r"n_rows must be finite and above n_features \+ 1 = 4, got 4"),
+        ((np.inf, 3), ValueError, "n_rows must be finite"),
+        ((np.nan, 3), ValueError, "n_rows must be finite"),
+        (("9", 3), TypeError, "n_rows must be a real number, got '9'"),
+        ((9, 3.5), TypeError, r"n_features must be an integer, got 3\.5"),
+        ((9, 0), ValueError, "n_features must be >= 1, got 0"),
+    ],
+)
+def test_bad_arguments_of_the_dispersion_factor(arguments, error, message):
+    with pytest.raises(error, match=message):
+        dispersion_factor(*arguments)

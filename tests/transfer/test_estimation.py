@@ -426,6 +426,8 @@ def test_refuses_too_few_rows():
         estimate_problem([X[0][:3], *X[1:]], [y[0][:3], *y[1:]], fit_intercept=False)
     with pytest.raises(ValueError, match="task 2 has 0 rows"):
         estimate_problem([*X[:2], X[2][:0]], [*y[:2], y[2][:0]])
+    with pytest.raises(ValueError, match="the main task has 1 row; a fit of 3 features"):
+        safe_combination(X[0][:1], y[0][:1], W[1])
     with pytest.raises(ValueError, match="the main task has 4 rows"):
         safe_combination(X[0][:4], y[0][:4], W[1])
 
@@ -583,3 +585,12 @@ def test_table_of_a_safe_combination():
     assert frame["weight"][0] == safe.weight
     line = estimate_problem(X, y).together.to_frame()
     assert list(line.columns) == ["tasks", "benefit", "standard_error", "verdict", "status"]
+
+
+@pytest.mark.parametrize("fit_intercept", [2, "no", None])
+def test_whether_there_is_an_intercept_is_yes_or_no(fit_intercept):
+    X, y = make_data()
+    with pytest.raises(TypeError, match="fit_intercept must be True or False, got"):
+        estimate_problem(X, y, fit_intercept=fit_intercept)
+    with pytest.raises(TypeError, match="fit_intercept must be True or False, got"):
+        safe_combination(X[0], y[0], W[1], fit_intercept=fit_intercept)

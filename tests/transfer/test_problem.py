@@ -1,6 +1,8 @@
 from dataclasses import FrozenInstanceError
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,6 +194,7 @@ def test_zero_noise_and_singular_test_covariance_are_possible():
         ({"coefficients": W[0]}, ValueError, r"coefficients must have shape .* got \(2,\)"),
         ({"coefficients": W * np.nan}, ValueError, "coefficients must be finite"),
         ({"coefficients": np.empty((3, 0))}, ValueError, "at least one column"),
+        ({"n_features": 2.0}, TypeError, r"n_features must be an integer, got 2\.0"),
         ({"n_features": 3}, ValueError, "n_features must be 2, as coefficients are, got 3"),
         ({"covariance": np.eye(3)}, ValueError, r"covariance .*\(2, 2\), got \(3, 3\)"),
         ({"covariance": [S, S]}, ValueError, r"covariance .*\(3, 2, 2\), got \(2, 2, 2\)"),
@@ -226,8 +229,9 @@ def test_bad_parameters(params, error, message):
         ({"covariance": np.eye(4)}, ValueError, "covariance and test_covariance need coeff"),
         ({"test_covariance": np.eye(4)}, ValueError, "covariance and test_covariance need coeff"),
         ({"n_features": None}, TypeError, "n_features must be an integer .* got None"),
-        ({"n_features": 4.0}, TypeError, r"n_features must be an integer .* got 4\.0"),
-        ({"n_features": True}, TypeError, "n_features must be an integer .* got True"),
+        ({"n_features": 4.0}, TypeError, r"n_features must be an integer, got 4\.0"),
+        ({"n_features": True}, TypeError, "n_features must be an integer, got True"),
+        ({"n_samples": [8], "noise_variance": [1]}, ValueError, r"shift_gram .*\(0, 0\), got \(2"),
         ({"n_features": 0}, ValueError, "n_features must be >= 1, got 0"),
     ],
 )
@@ -259,9 +263,23 @@ def test_subset_of_a_gram_matrix():
     assert gram_problem().subset([0]).gram.tolist() == [[0]]
 
 
-@pytest.mark.parametrize("tasks", [[], [1, 2], [1, 0]])
-def test_subset_starts_with_the_main_task(tasks):
-    with pytest.raises(ValueError, match="first of the tasks must be the main task 0"):
+@pytest.mark.parametrize(
+    ("tasks", "error", "message"),
+    [
+        ([], ValueError, "tasks must be a sequence of one or more integers"),
+        (0, ValueError, "tasks must be a sequence of one or more integers"),
+        ([[0, 1]], ValueError, "tasks must be a sequence of one or more integers"),
+        ([1, 2], ValueError, r"tasks must begin with the main task 0, got \[1, 2\]"),
+        ([0, -1], ValueError, r"tasks\[1\] must be >= 0, got -1"),
+        ([0, 3], ValueError, r"tasks must be below 3, got \[0, 3\]"),
+        ([0, 1, 1], ValueError, r"tasks must not hold a task twice, got \[0, 1, 1\]"),
+        ([0, 0], ValueError, "tasks must not hold a task twice"),
+        ([0, 0.7], TypeError, r"tasks\[1\] must be an integer, got 0\.7"),
+        ([False, True], TypeError, r"tasks\[0\] must be an integer, got False"),
+    ],
+)
+def test_subset_of_what_are_no_tasks(tasks, error, message):
+    with pytest.raises(error, match=message):
         problem().subset(tasks)
 
 
@@ -290,5 +308,54 @@ def test_a_main_task_alone_may_come_with_an_empty_gram_matrix():
 
 
 def test_what_is_no_number_is_named():
-    with pytest.raises(TypeError, match="noise_variance must hold numbers"):
+    with pytest.raises(TypeError, match=r"noise_variance must hold real numbers, got .*<U"):
         LinearTransferProblem([8, 12], [1.0, "a"], shift_gram=[[1]], n_features=2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1, 2j, 3]),  # of which numpy keeps the real part
+        [1, 2j, 3],
+        ["1", "2", "3"],
+        np.array([1, "2", 3], dtype=object),
+        np.array([1, 2, 3], dtype="m8[s]"),
+        [1, 10**400, 3],
+        [1, [2], 3],
+        [1, {}, 3],
+    ],
+)
+def test_only_real_numbers_are_numbers(values):
+    with pytest.raises(TypeError, match=r"noise_variance must hold (real )?numbers"):
+        problem(noise_variance=values)
+    with pytest.raises(TypeError, match=r"covariance must hold (real )?numbers"):
+        problem(covariance=[values, values, values])
+
+
+def test_numbers_of_other_types_are_numbers():
+    for values in ([True, Fraction(2), 3.0], pd.Series([1, 2, 3], dtype="Float64")):
+        assert_array_equal(problem(noise_variance=values).noise_variance, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [1e19, 1, 1],  # was -9223372036854775808
+        np.array([2**63, 1, 1], dtype=np.uint64),
+        [10**30, 1, 1],
+        [2**62, 2**62, 2**62],  # whose sum would overflow
+        [2**53, 1, 0],
+    ],
+)
+def test_more_rows_than_can_be_counted(counts):
+    with pytest.raises(ValueError, match=r"n_samples must be at most 2\*\*53 together, got"):
+        problem(n_samples=counts)
+
+
+def test_as_many_rows_as_can_be_counted():
+    assert problem(n_samples=[2**53 - 2, 1, 1]).n_samples[0] == 2**53 - 2
+
+
+def test_ragged_numbers_of_rows():
+    with pytest.raises(ValueError, match="n_samples must have one number per task"):
+        problem(n_samples=[8, [6], 4])
