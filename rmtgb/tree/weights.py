@@ -53,7 +53,7 @@ class WeightUnits:
     Attributes
     ----------
     scale : float
-        A power of two; one where integer weights are repetitions.
+        A power of two; one for integer weights, which stay as they are.
     copies : bool
         Whether a row of weight k is packed as k equal rows.
     largest : int
@@ -82,14 +82,14 @@ class WeightUnits:
         """
         n_rows = np.diff(offsets)
         largest = float(weight.max(initial=0.0))
-        copies = largest <= MAX_COPIES and bool(np.all(weight == np.rint(weight)))
+        exponent = math.frexp(float(np.add.reduceat(weight, offsets[:-1]).max()))[1]
+        integral = exponent <= OWN_WORD_BITS and bool(np.all(weight == np.rint(weight)))
+        copies = integral and largest <= MAX_COPIES
         scale = 1.0
-        if not copies:
-            shared = n_rows.max(initial=0) <= MAX_SHARED_WORD_ROWS
+        if not integral:
+            shared = n_rows.max() <= MAX_SHARED_WORD_ROWS
             bits = SHARED_WORD_BITS - int(n_rows.max()).bit_length() if shared else OWN_WORD_BITS
-            total = np.add.reduceat(weight, offsets[:-1]).max()
-            # one bit is left for rounding up
-            scale = 2.0 ** (bits - 1 - math.frexp(total)[1])
+            scale = 2.0 ** (bits - 1 - exponent)  # one bit is left for rounding up
         totals = np.empty(n_rows.size, np.int64)
         sum_units(np.ascontiguousarray(weight), np.ascontiguousarray(offsets), scale, totals)
         return cls(scale, copies, max(1, int(largest)) if copies else 1, n_rows, totals)
@@ -141,13 +141,11 @@ class Words(NamedTuple):
     @classmethod
     def choose(cls, units: WeightUnits, constant_hessian: bool) -> "Words":
         """Return the fewest words that leave gradient and hessian ``MIN_BITS`` bits."""
-        n_rows = int(units.n_rows.max(initial=0))
-        row_bits = n_rows.bit_length()
-        if not units.copies:
-            return cls(2, 2) if n_rows <= MAX_SHARED_WORD_ROWS else cls(3, 3)
+        row_bits = int(units.n_rows.max(initial=0)).bit_length()
+        total_bits = int(units.totals.max(initial=0)).bit_length()
         if not units.all_one:
-            total_bits = int(units.totals.max()).bit_length()
-            return cls(2, 2) if 63 - 2 * total_bits >= MIN_BITS else cls(3, 3)
+            summed_bits = total_bits if units.copies else row_bits
+            return cls(2, 2) if 63 - total_bits - summed_bits >= MIN_BITS else cls(3, 3)
         n_words = 1 if constant_hessian else 2
         if 62 - 2 * row_bits >= MIN_BITS:
             return cls(n_words, n_words)

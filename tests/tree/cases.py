@@ -1,6 +1,7 @@
 """What the tests of the tree core share: rows, growers on them, and calls of inner kernels.
 
-Inner kernels have no wrapper for calls from Python; each gets one here. The wrappers are
+Trees are grown from codes, gradients, hessians and weights alone: nothing here knows of tasks or
+losses. Inner kernels have no wrapper for calls from Python; each gets one here. The wrappers are
 cached like the kernels of the package.
 """
 
@@ -8,54 +9,61 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb.boosting import rounds
-from rmtgb.boosting.booster import Booster
-from rmtgb.boosting.state import BoostState, TrainingSet, TreeSettings
 from rmtgb.engine.jit import kernel
+from rmtgb.engine.record import wait, zeros
 from rmtgb.engine.team import Team
-from rmtgb.losses import make_loss
 from rmtgb.tree.binning import BinMapper, distribution, quantile_thresholds
-from rmtgb.tree.dtypes import Packing
-from rmtgb.tree.ensemble import Ensemble
+from rmtgb.tree.ensemble import Ensemble, RowsToPredict
+from rmtgb.tree.grower import TreeGrower, TreeSettings, TreeStore
 from rmtgb.tree.kernels import histograms, packing
-from rmtgb.tree.standardizer import Values
+from rmtgb.tree.kernels.leaves import add_leaf_values, fit_tree
+from rmtgb.tree.kernels.store import close_place, open_place
+from rmtgb.tree.records import Packing
+from rmtgb.tree.weights import WeightUnits, Words
 from tests.oracles import tree as oracle
 
 
 @kernel
-def build_histograms(row_codes, first, stop, order, payload, n_words, out):
+def build_histograms(row_codes, first, stop, order, payload, how, sum_words, n_codes, block, out):
     """Call the kernel of the same name."""
-    histograms.build_histograms(row_codes, first, stop, order, payload, n_words, out)
+    histograms.build_histograms(
+        row_codes, first, stop, order, payload, how, sum_words, n_codes, block, out
+    )
 
 
 @kernel
-def unpack(word_0, word_1, how):
+def unpack(word_0, word_1, word_2, how):
     """Call the kernel of the same name."""
-    return packing.unpack(word_0, word_1, how)
+    return packing.unpack(word_0, word_1, word_2, how)
 
 
 @kernel
-def add_trees(member, n_members, jobs, n_trees, seed):
-    """Grow trees on the gradients of a job as they are."""
+def fit_trees(member, n_members, grows, stores, n_trees, seed, prediction):
+    """Fit trees, all to the same gradients, and add each to the prediction."""
+    grow = grows[member]
     for tree in range(n_trees):
-        rounds._add_tree(jobs[member], 0, tree, 0, np.uint64(seed + tree))
+        open_place(stores[0], 0, tree, grow)
+        grow["seed"] = np.uint64(seed + tree)
+        fit_tree(grow)
+        add_leaf_values(grow, prediction)
+        if member == 0:
+            close_place(stores[0], 0, tree, grow)
+        wait(grow)
 
 
 @kernel
-def pack_rows(member, n_members, jobs, output, coefficient):
+def pack_rows(member, n_members, grows):
     """Call the kernel of the same name in one member of a team."""
-    packing.pack_rows(jobs[member], output, coefficient)
+    packing.pack_rows(grows[member])
 
 
 def predict(ensemble, X, mapper=None, **rounds):
     """Predict raw values; slopes need the mapper that they were fitted with."""
     X = np.ascontiguousarray(X, dtype=float)
-    Z = np.empty((0, X.shape[1]), np.int16)
-    if mapper is not None:
-        Z = mapper.standardizer.transform(X)
-    out = np.zeros((ensemble.n_outputs, X.shape[0]))
-    ensemble.add_to(out, Values(X, Z), **rounds)
-    return out
+    Z = None if mapper is None else mapper.standardizer.transform(X)
+    rows = RowsToPredict(X, Z, ensemble.n_outputs)
+    ensemble.add_to(rows, **rounds)
+    return rows.prediction
 
 
 def thresholds(values, weight, max_bins):
@@ -64,8 +72,14 @@ def thresholds(values, weight, max_bins):
 
 
 def packing_of(record):
-    """The packing that a job's record holds."""
-    return Packing(*(record[name].item() for name in Packing._fields))
+    """How the rows of a grower's record are packed."""
+    return Packing(*(record[name].item() for name in ("n_words", "shift", "hessian_is_weight")))
+
+
+def units_of(record):
+    """Units of gradients, hessians and weights in a grower's record."""
+    names = "gradient_unit", "hessian_unit", "weight_unit"
+    return np.array([record[name].item() for name in names])
 
 
 @dataclass
@@ -78,10 +92,8 @@ class Problem:
     w: np.ndarray | None = None  # None: ones
     n_categories: np.ndarray | None = None
     max_bins: int = 255
-    task_codes: np.ndarray | None = None  # ascending; None: one task
-    y: np.ndarray | None = None  # only looked at by boosting and by quantile leaves
-    loss: str = "squared_error"
-    validation_weight: np.ndarray | None = None
+    residual: np.ndarray | None = None  # what leaf values are quantiles of
+    residual_weight: np.ndarray | None = None  # None: the weight
 
     def __post_init__(self):
         n, n_features = self.X.shape
@@ -89,50 +101,45 @@ class Problem:
         self.h = self.w if self.h is None else self.h
         if self.n_categories is None:
             self.n_categories = np.zeros(n_features, dtype=int)
-        if self.task_codes is None:
-            self.task_codes = np.zeros(n, dtype=int)
-        self.y = -self.g if self.y is None else self.y
+        self.residual = -self.g if self.residual is None else self.residual
+        if self.residual_weight is None:
+            self.residual_weight = self.w
 
     def mapper(self):
         """Bins fitted on the rows of positive weight."""
         used = self.w > 0
         return BinMapper.fit(
             self.X[used],
-            None,
+            np.ones(np.count_nonzero(used)),
             self.n_categories,
             self.max_bins,
-            np.random.default_rng(0),
+            0,
             Team(1),
         )
 
-    def values(self):
-        """The rows as ensembles predict them."""
-        return Values(self.X, self.mapper().standardizer.transform(self.X))
+    def binned(self):
+        """The rows in bins."""
+        mapper = self.mapper()
+        binned = mapper.empty(self.g.size, standardized=True)
+        mapper.transform(self.X, np.arange(self.g.size), binned, Team(1))
+        return binned
 
-    def training_set(self):
-        """The rows as the stages take them."""
-        mapper, n = self.mapper(), self.g.size
-        binned = mapper.empty(n, standardized=True)
-        mapper.transform(self.X, np.arange(n), binned, Team(1))
-        n_tasks = int(self.task_codes.max()) + 1
-        return TrainingSet(
-            binned=binned,
-            y=self.y,
-            weight=self.w,
-            validation_weight=(
-                np.empty(0) if self.validation_weight is None else self.validation_weight
-            ),
-            task_codes=self.task_codes.astype(np.int32),
-            offsets=np.searchsorted(self.task_codes, np.arange(n_tasks + 1)),
-            baseline=np.zeros((n_tasks, 1)),
-            loss=make_loss(self.loss),
+    def grower(self, trees, team, constant_hessian=False, words=None, leaf_quantile=None):
+        """A grower of these rows."""
+        weight = self.w.astype(float)
+        units = WeightUnits.of(weight, np.array([0, weight.size]))
+        words = Words.choose(units, constant_hessian) if words is None else words
+        arrays = {"weight": weight, "gradient": np.asarray(self.g, dtype=float)}
+        if words.per_row > 1:
+            arrays["hessian"] = np.asarray(self.h, dtype=float)
+        if leaf_quantile is not None:
+            arrays["residual"] = np.asarray(self.residual, dtype=float)
+            arrays["residual_weight"] = np.asarray(self.residual_weight, dtype=float)
+        n_leaves = int(trees.leaf_limits(units)[0])
+        grower = TreeGrower(
+            self.binned(), arrays, units, words, trees, n_leaves, leaf_quantile, team
         )
-
-    def state(self, team):
-        """A state with these gradients and hessians, at a raw prediction of zero."""
-        state = BoostState(self.training_set(), team)
-        state.gradient[0], state.hessian[0] = self.g, self.h
-        return state
+        return grower, n_leaves
 
     def oracle_nodes(self, limits):
         """The nodes that the naive grower finds, on bins of its own."""
@@ -190,33 +197,40 @@ def settings(**changes):
 
 
 def grow(
-    problem, n_members=1, constant_hessian=False, coefficient=None, seed=0, n_trees=1, **changes
+    problem,
+    n_members=1,
+    constant_hessian=False,
+    words=None,
+    leaf_quantile=None,
+    seed=0,
+    n_trees=1,
+    **changes,
 ):
     """Grow trees on the problem's gradients, all on the same ones."""
-    n = problem.g.size
+    trees, prediction = settings(**changes), zeros(problem.g.size, np.float64)
     with Team(n_members) as team:
-        state, prediction = problem.state(team), np.zeros((1, 1, n))
-        formers = [Ensemble.empty(1)]
-        booster = Booster(state, settings(**changes), formers, prediction, constant_hessian, 0)
-        job = booster.make_job(n_trees)
-        if coefficient is not None:
-            job.arrays["coefficient"][0] = coefficient
-        team.run(add_trees, job.records, n_trees, seed)
-        booster.collect(n_trees)
-    return Grown(booster.ensembles()[0], prediction[0, 0], _leaf_of_row(job))
+        grower, n_leaves = problem.grower(trees, team, constant_hessian, words, leaf_quantile)
+        store = TreeStore(np.array([n_leaves]), np.array([n_trees]), trees.linear_leaves)
+        team.run(fit_trees, grower.record.members, store.record.members, n_trees, seed, prediction)
+        grower.record.check_guards()
+        store.record.check_guards()
+    trees_of_store = np.arange(n_trees)
+    ensemble = store.gather(np.zeros_like(trees_of_store), trees_of_store, 1)
+    return Grown(ensemble, prediction, _leaf_of_row(grower.record))
 
 
-def _leaf_of_row(job):
+def _leaf_of_row(record):
     """The node of the leaf that each row ended in, from the ranges of the row order."""
-    leaf_of_row = np.full(job.arrays["order"].size, -1)
-    for leaf in job.arrays["leaves"][: job.arrays["counts"][0]]:
-        rows = job.arrays["order"][leaf["start"] : leaf["stop"]]
+    order = record.arrays["order"]
+    leaf_of_row = np.full(order.size, -1)
+    for leaf in record.arrays["leaves"][: record.arrays["counts"][0]]:
+        rows = order[leaf["start"] : leaf["stop"]]
         assert (leaf_of_row[rows] == -1).all()
         leaf_of_row[rows] = leaf["node"]
     return leaf_of_row
 
 
-def draw(seed, n=60, n_numerical=3, n_categories=(), missing=0.0, digits=None, n_tasks=1):
+def draw(seed, n=60, n_numerical=3, n_categories=(), missing=0.0, digits=None):
     """A random problem; ``digits`` rounds features, which makes ties among values."""
     rng = np.random.default_rng(seed)
     numerical = rng.normal(size=(n, n_numerical))
@@ -227,9 +241,4 @@ def draw(seed, n=60, n_numerical=3, n_categories=(), missing=0.0, digits=None, n
     X[rng.random(X.shape) < missing] = np.nan
     known = np.nan_to_num(X, nan=0.7)
     g = rng.normal(size=n) + np.sin(2 * known[:, 0]) - known[:, -1]
-    return Problem(
-        X,
-        g,
-        n_categories=np.array([0] * n_numerical + list(n_categories)),
-        task_codes=np.sort(rng.integers(0, n_tasks, n)),
-    )
+    return Problem(X, g, n_categories=np.array([0] * n_numerical + list(n_categories)))
