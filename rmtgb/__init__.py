@@ -1,7 +1,12 @@
 """Robust multi-task gradient boosting, with scikit-learn's interface."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmtgb import datasets, transfer
+    from rmtgb.estimators.classifier import RMTGBClassifier
+    from rmtgb.estimators.regressor import RMTGBRegressor
 
 __version__ = "0.1.0.dev0"
 __all__ = ["RMTGBClassifier", "RMTGBRegressor", "datasets", "transfer"]
