@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_n_threads
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as count_rows
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -39,6 +40,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_sample_weight",
+    "count_rows",
     "has_callbacks",
     "openmp_n_threads",
     "with_callbacks",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from rmtgb._compat import count_rows
 from rmtgb.containers import as_array, as_frame, as_table, column_names, take_rows
 from rmtgb.estimators._features import FeatureEncoder, FloatArray, find_categorical
 from rmtgb.estimators._warn import warn_caller
@@ -256,7 +257,7 @@ def drop_rows_without_weight(
     """
     as_frame(X)  # it refuses what has no rows
     check_consistent_length(X, y, task)
-    weight = read_weight(sample_weight, np.shape(y)[0], name)
+    weight = read_weight(sample_weight, count_rows(y), name)
     used = weight > 0
     if not used.all():
         X, y, task = (take_rows(given, used) for given in (X, y, task))

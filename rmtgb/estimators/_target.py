@@ -30,7 +30,7 @@ def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[An
     ValueError
         If there are several columns, or a value is missing, masked, infinite or of another type.
     """
-    shape = np.shape(y)
+    shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"{name} should be a 1d array, got an array of shape {shape} instead. Several targets "
@@ -38,7 +38,7 @@ def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[An
             "name the task column by task_feature."
         )
     column: NDArray[Any] = column_or_1d(y, warn=True)
-    missing = np.flatnonzero(pd.isna(column) | np.ravel(np.ma.getmaskarray(y)))
+    missing = np.flatnonzero(pd.isna(column) | np.ravel(np.ma.getmask(y)))
     if missing.size:
         raise ValueError(
             f"Input {name} contains NaN or another missing value in {missing.size} of "

@@ -84,14 +84,15 @@ def warn_of_large_weights(sample_weight: Any, weight: FloatArray) -> None:
     if np.all(given == np.floor(given)):
         meaning = (
             "are integers and count as repeated rows, so leaf sizes, regularisation and "
-            f"validation see {weight.sum():.6g} rows in place of {given.size}"
+            f"validation see {weight.sum():.6g} rows in place of {given.size}; divide them by "
+            "their mean if they are meant to be relative"
         )
     else:
-        meaning = "are taken as relative and scaled to a mean of one"
-    warn_caller(
-        f"The weights in sample_weight have a mean of {mean:.6g} and {meaning}. Divide them by "
-        "their mean if they are relative: sample_weight / sample_weight.mean()."
-    )
+        meaning = (
+            "are taken as relative and scaled to a mean of one; divide them by their mean "
+            "yourself to say that this is meant"
+        )
+    warn_caller(f"The weights in sample_weight have a mean of {mean:.6g} and {meaning}.")
 
 
 def weigh_classes(
