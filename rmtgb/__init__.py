@@ -16,14 +16,15 @@ _HOME = {
     "RMTGBRegressor": "rmtgb.estimators.regressor",
 }
 
+if not TYPE_CHECKING:  # a type checker should not take any name for one of ours
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is first asked for."""
-    if name in ("datasets", "transfer"):
-        return import_module(f"rmtgb.{name}")
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'rmtgb' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for when it is first asked for."""
+        if name in ("datasets", "transfer"):
+            return import_module(f"rmtgb.{name}")
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), name)
+        raise AttributeError(f"module 'rmtgb' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

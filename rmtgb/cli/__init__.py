@@ -191,7 +191,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="text that stands for a missing label, such as NA; may be given several times",
+        help="text that stands for a missing value, such as NA for a label; may be given "
+        "several times",
     )
 
 

@@ -43,7 +43,8 @@ def read_data(
     drop : sequence of str
         Names of columns to leave out.
     missing : sequence of str
-        Texts that stand for a missing label, besides the empty one.
+        Texts that stand for a missing value, besides the usual ones, which are labels in a
+        column of labels (but for the empty one).
     numeric_target : bool
         Whether the target must be a number; else it is a label, as the task is.
 
@@ -117,42 +118,41 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _read_frame(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    read = _read_parquet if _is_parquet(path) else _read_csv
     try:
-        frame = _read_parquet(path, labels) if _is_parquet(path) else _read_csv(path, labels, missing)
+        frame = read(path, labels, missing)
     except ImportError as error:
         raise CommandError("reading parquet needs pyarrow: pip install 'rmtgb[data]'") from error
     except FileNotFoundError as error:
         raise CommandError(f"there is no file {path}") from error
     except (OSError, EOFError, ValueError) as error:  # those of pandas and pyarrow included
         raise CommandError(f"cannot read {path}: {first_line(error)}") from error
-    frame = frame.set_axis(frame.columns.map(str), axis="columns")
-    for name in labels:
-        if name in frame:
-            frame[name] = frame[name].mask(frame[name].isin(list(missing)))
-    return frame
+    return frame.set_axis(frame.columns.map(str), axis="columns")
 
 
 def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     """Read labels as the texts that they are, whatever they look like, and infer the rest."""
     names = pd.read_csv(path, nrows=0).columns
-    absent = {name: [""] if name in labels else MISSING_NUMBERS for name in names}
     return pd.read_csv(
         path,
         dtype={name: str for name in names if name in labels},
         keep_default_na=False,
-        na_values=absent,
+        na_values={
+            name: ["", *missing] if name in labels else [*MISSING_NUMBERS, *missing]
+            for name in names
+        },
         low_memory=False,  # in parts, a column may be of a type in one and of another in the next
     )
 
 
-def _read_parquet(path: Path, labels: Sequence[str]) -> pd.DataFrame:
+def _read_parquet(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     """Read a frame, and integer labels beside missing ones as integers."""
     frame = pd.read_parquet(path)
     own = [name for name in labels if name in frame and frame[name].dtype.kind == "f"]
     if own:
         nullable = pd.read_parquet(path, columns=own, dtype_backend="numpy_nullable")
         frame[own] = nullable[own]
-    return frame
+    return frame.mask(frame.isin(list(missing))) if missing else frame
 
 
 def _without_row_names(frame: pd.DataFrame, named: set[str]) -> pd.DataFrame:

@@ -137,9 +137,10 @@ def refuse_ambiguous_position(position: int, names: Sequence[Any], parameter: st
     ValueError
         If a column is called by the number and stands elsewhere.
     """
+    meant = position if position >= 0 else position + len(names)
     for i, name in enumerate(names):
         is_number = isinstance(name, Integral) and not isinstance(name, bool)
-        if is_number and name == position and i != position % len(names):
+        if is_number and name == position and i != meant:
             raise ValueError(
                 f"{parameter}={position} is ambiguous: numbers are positions, but X also has a "
                 f"column that is called {position}, at position {i}. Give the columns names that "

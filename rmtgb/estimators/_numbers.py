@@ -80,7 +80,8 @@ def column_of_numbers(column: NDArray[Any], name: Any) -> NDArray[np.float64]:
         If a value is no number, or infinite; the message names the column.
     """
     try:
-        _refuse_other_kinds(column)
+        if column.dtype.kind == "c":  # numpy would leave the imaginary part out
+            raise ValueError("Complex data not supported.")
         numbers = np.asarray(_without_gaps(column)).astype(np.float64)
         assert_all_finite(numbers, allow_nan=True, input_name="X")
     except (TypeError, ValueError) as error:
@@ -90,7 +91,11 @@ def column_of_numbers(column: NDArray[Any], name: Any) -> NDArray[np.float64]:
 
 def _without_gaps(values: NDArray[Any]) -> NDArray[Any]:
     """Return an array with NaN in place of what is masked, None, NA or NaT."""
-    _refuse_other_kinds(values)
+    if values.dtype.kind in "mM":
+        # numpy takes a date for the number of units since 1970, so for another in each unit
+        raise ValueError(
+            f"X holds {_KINDS[values.dtype.kind]} (dtype {values.dtype}), which are no numbers."
+        )
     if np.ma.is_masked(values):
         dtype = object if values.dtype == object else np.float64
         values = np.ma.filled(values.astype(dtype), np.nan)
@@ -100,17 +105,9 @@ def _without_gaps(values: NDArray[Any]) -> NDArray[Any]:
     return np.ma.getdata(values)
 
 
-def _refuse_other_kinds(values: NDArray[Any]) -> None:
-    # numpy takes a date for the number of units since 1970, and so for another one in each unit
-    if values.dtype.kind in "mM":
-        raise ValueError(
-            f"X holds {_KINDS[values.dtype.kind]} (dtype {values.dtype}), which are no numbers."
-        )
-
-
 def _named(error: Exception, name: Any, problem: str) -> Exception:
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{error} Column {name!r} of X {problem}.")
+    return kind(f"{str(error).rstrip('.')}. Column {name!r} of X {problem}.")
 
 
 def _problem(column: NDArray[Any]) -> str | None:

@@ -1,6 +1,6 @@
 """The regressor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -55,8 +55,8 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
     ----------
     task_feature : str, int or None, default=None
         Name or position of the column of X that holds the task labels: strings, integers,
-        categories or any other hashable ones. With None the rows are of one task, unless
-        labels are given to ``fit`` as ``task``.
+        categories or any other hashable ones. An integer is a position, never a name. With
+        None the rows are of one task, unless labels are given to ``fit`` as ``task``.
     loss : str, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile" or "poisson". The last one has a
         log link and takes y >= 0.
@@ -99,9 +99,9 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Which features are categorical: those of a categorical dtype in a data frame; names,
-        positions among all columns of X, or a mask of them; or none. Categories that were not
-        seen are missing values.
+        Which features are categorical: those of a categorical dtype in a data frame; names
+        and positions among all columns of X, or a mask of them; or none. Categories that were
+        not seen are missing values.
     subsample : float, default=1.0
         Share of the rows that are drawn for each tree, in (0, 1].
     splitter : {"auto", "best", "random"}, default="auto"
@@ -118,7 +118,8 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
-        anew with these. "auto" does so from 200 rows on, or if ``fit`` is given ``X_val``.
+        anew with these. "auto" does so from a sum of weights of 200 (200 rows without
+        weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30
@@ -161,7 +162,8 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         Mean loss before the first and after each round of the stages "shared", "partition" and
         "task", of the fit that stage lengths were chosen by; empty if they were given.
     feature_importances_ : ndarray of float64 of shape (n_features_in_,)
-        Gain of the splits on each feature as a share of all gain; zero for the task column.
+        Gain of the splits on each feature as a share of all gain. The task column has that of
+        splits on the cluster of tasks, so zero if none are used.
     stage_feature_importances_ : dict of str to ndarray of float64 of shape (n_features_in_,)
         The same for "shared", "inlier", "outlier" and "task_specific".
     task_feature_importances_ : ndarray of float64 of shape (n_tasks, n_features_in_)
@@ -225,7 +227,7 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         task_baseline: str = "shrunken",
         cluster_tasks: bool = True,
         max_bins: int = 255,
-        categorical_features: ArrayLike | str | None = "from_dtype",
+        categorical_features: Sequence[Any] | NDArray[Any] | None = "from_dtype",
         subsample: float = 1.0,
         splitter: str = "auto",
         linear_leaves: bool = True,
