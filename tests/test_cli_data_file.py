@@ -18,7 +18,9 @@ def read(tmp_path, text, **options):
 def rows(labels, target=None):
     """Lines of a file with these task labels."""
     targets = range(len(labels)) if target is None else target
-    lines = [f"{label},{i / 2},{y}" for i, (label, y) in enumerate(zip(labels, targets))]
+    lines = [
+        f"{label},{i / 2},{y}" for i, (label, y) in enumerate(zip(labels, targets, strict=True))
+    ]
     return "\n".join(["t,x,y", *lines]) + "\n"
 
 
@@ -65,9 +67,11 @@ class TestLabels:
         assert "note: 1 row without a task label left out." in capsys.readouterr().err
 
     def test_what_else_is_missing_can_be_told(self, tmp_path, capsys):
-        X, y = read(tmp_path, rows(["1", "NA", "?", "2"], [0, 1, 2, "?"]), missing=["NA", "?"])
-        assert X["t"].tolist() == [1]  # of two, one has no target
-        assert y.tolist() == [0]
+        X, y = read(
+            tmp_path, rows(["1", "NA", "?", "2", "3"], [0, 1, 2, "?", 4]), missing=["NA", "?"]
+        )
+        assert X["t"].tolist() == [1, 3]
+        assert y.tolist() == [0, 4]
         assert "2 rows without a task label" in capsys.readouterr().err
 
     def test_parquet(self, tmp_path):

@@ -209,9 +209,8 @@ class InputReader:
     def _check_other_names(self, X: Any) -> None:
         """Compare names that are no strings, which scikit-learn does not look at."""
         names = column_names(X)
-        if self._names is None or names is None or names == self._names:
-            return
-        if not all(isinstance(name, str) for name in names):
+        compared = self._names is not None and names is not None
+        if compared and names != self._names and not (_any_text(names) or _any_text(self._names)):
             raise ValueError(
                 f"X has the columns {names}, and had {self._names} at fit: they must be the same "
                 "and in the same order."
@@ -262,6 +261,10 @@ def drop_rows_without_weight(
     if not used.all():
         X, y, task = (take_rows(given, used) for given in (X, y, task))
     return X, y, task, weight[used]
+
+
+def _any_text(names: Any) -> bool:
+    return any(isinstance(name, str) for name in names)
 
 
 def _table(features: Any, X: Any, estimator: Any) -> Any:

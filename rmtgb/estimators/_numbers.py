@@ -1,5 +1,6 @@
 """Numerical features: what counts as a number, and what is said of everything else."""
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def array_of_numbers(
             estimator=estimator,
             input_name="X",
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 0
         for j in range(n_columns):
             problem = _problem(as_array(take_column(X, j)))
@@ -84,7 +85,7 @@ def column_of_numbers(column: NDArray[Any], name: Any) -> NDArray[np.float64]:
             raise ValueError("Complex data not supported.")
         numbers = np.asarray(_without_gaps(column)).astype(np.float64)
         assert_all_finite(numbers, allow_nan=True, input_name="X")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _named(error, name, _problem(column) or "cannot be read as numbers") from error
     return numbers
 
@@ -122,7 +123,7 @@ def _problem(column: NDArray[Any]) -> str | None:
                     "categorical_features), or encode it as numbers"
                 )
         elif not _is_number(value):
-            return f"holds {value!r} of type {type(value).__name__}: {_REMEDY}"
+            return f"holds {reprlib.repr(value)} of type {type(value).__name__}: {_REMEDY}"
     if np.isinf(pd.to_numeric(pd.Series(column), errors="coerce")).any():
         return "holds infinity; finite numbers and NaN (missing) are allowed"
     return None
@@ -133,6 +134,6 @@ def _is_number(value: Any) -> bool:
         return True
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True

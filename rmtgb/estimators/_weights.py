@@ -53,8 +53,14 @@ def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") ->
         n_masked = np.ma.count_masked(sample_weight)
         raise ValueError(f"{name} is masked in {n_masked} rows; every row needs a weight >= 0.")
     weight: FloatArray = check_sample_weight(
-        sample_weight, np.empty(n_rows), dtype=np.float64, copy=True, ensure_non_negative=True
+        sample_weight, np.empty(n_rows), dtype=np.float64, copy=True
     )
+    negative = np.flatnonzero(weight < 0)
+    if negative.size:
+        raise ValueError(
+            f"Negative values in data passed to `{name}`: {negative.size} weights, the first is "
+            f"{weight[negative[0]]:g} in row {negative[0]}; weights >= 0 are allowed."
+        )
     if not weight.any():
         raise ValueError(f"{name} is zero for every row; at least 2 must be positive.")
     if np.all(weight == np.floor(weight)):

@@ -12,7 +12,8 @@ from sklearn.ensemble import BaggingRegressor
 from sklearn.feature_selection import RFE
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
-from tests.estimators.data import NO_ROUNDS, few_rounds, school
+from rmtgb.datasets import make_task_scenario
+from tests.estimators.data import NO_ROUNDS, few_rounds
 
 N = 60
 CODE = np.arange(N) % 3
@@ -141,6 +142,7 @@ OTHERS = {
     "lists": ([[1, 2]] * N, r"holds \[1, 2\] of type list"),
     "complex": (CODE * 1j, "holds complex numbers"),
     "text": (["Rome"] * N, "holds text"),
+    "huge": (pd.Series([10**400] * N, dtype=object), "holds 1000.* of type int"),
     "infinity": (pd.Series([1, np.inf, None] * (N // 3), dtype=object), "holds infinity"),
 }
 
@@ -216,6 +218,12 @@ class TestNumbersAsNames:
             model.predict(X[[1, 0, 2]])
         np.testing.assert_array_equal(model.predict(X.to_numpy()), model.predict(X))
 
+    def test_numbers_in_place_of_the_names_at_fit(self):
+        X = self.make()
+        model = regressor().fit(X.set_axis(list("abc"), axis=1), CODE)
+        with pytest.warns(UserWarning, match="X does not have valid feature names"):
+            model.predict(X)  # scikit-learn's own rule
+
 
 class TestCategoricalFeatures:
     def test_names_and_positions_together(self):
@@ -287,7 +295,24 @@ class TestAnotherColumnAsTask:
 
 def test_importances_are_of_the_columns_of_x():
     """Beside X there is no column for the cluster of tasks: its share is left out."""
-    data = school(n_rows=20)
-    model = RMTGBRegressor(**few_rounds(3)).fit(data.features, data.y, task=data.task)
-    assert model.feature_importances_.shape == (3,)
-    np.testing.assert_allclose(model.feature_importances_.sum(), 1.0)
+    X, y = make_task_scenario(
+        "clusters",
+        cluster_sizes=(4, 5, 6),
+        n_features=2,
+        length_scale=1.0,
+        n_samples_per_task=60,
+        random_state=0,
+    )
+    column, beside = (
+        RMTGBRegressor(task_feature=feature, random_state=0).fit(values, y, task=task)
+        for feature, values, task in ((-1, X, None), (None, X[:, :2], X[:, 2]))
+    )
+    assert column.task_clusters_.any()
+    np.testing.assert_array_equal(beside.task_clusters_, column.task_clusters_)
+    importances = column.feature_importances_
+    assert importances[2] > 0.1
+    np.testing.assert_allclose(
+        beside.feature_importances_, importances[:2] / importances[:2].sum()
+    )
+    shared = column.stage_feature_importances_["shared"][:2]
+    np.testing.assert_allclose(beside.stage_feature_importances_["shared"], shared / shared.sum())

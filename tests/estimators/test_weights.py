@@ -60,6 +60,11 @@ class TestReading:
         np.testing.assert_array_equal(read([2.0**52, 2.0**52]), [2.0**52, 2.0**52])
         np.testing.assert_array_equal(read([2.0**52, 2.0**52 + 2]), [2.0**51, 2.0**51 + 1])
 
+    def test_negative(self):
+        message = r"`w`: 2 weights, the first is -0.5 in row 1; weights >= 0 are allowed"
+        with pytest.raises(ValueError, match=message):
+            read_weight(np.array([1.0, -0.5, -2.0]), 3, "w")
+
     def test_masked(self):
         weight = np.ma.MaskedArray([1.0, 2.0, 3.0], mask=[False, True, False])
         with pytest.raises(ValueError, match="sample_weight is masked in 1 rows"):
