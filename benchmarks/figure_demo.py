@@ -42,7 +42,8 @@ def fit_and_score(random_state):
     is_fit = np.arange(y.size) % n_rows < FIT_ROWS
     model = RMTGBRegressor(task_feature="task", random_state=random_state)
     model.fit(X[is_fit], y[is_fit])
-    return model.task_scores(X[~is_fit], y[~is_fit]), truth.outlier_tasks
+    train = {"X_train": X[is_fit], "y_train": y[is_fit]}
+    return model.task_scores(X[~is_fit], y[~is_fit], **train), truth.outlier_tasks
 
 
 def draw(table, outliers):

@@ -40,7 +40,8 @@ def test_examples_of_the_readme_run_and_find_the_outlier(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     variables = run_examples("README.md")
     assert variables["model"].outlier_tasks_.tolist() == ["harbour"]
-    table = variables["model"].task_scores(variables["X_new"], variables["y_new"])
+    train = {"X_train": variables["X"], "y_train": variables["y"]}
+    table = variables["model"].task_scores(variables["X_new"], variables["y_new"], **train)
     assert (table["rmtgb"] < table["pooled"]).all()
     assert list(tmp_path.iterdir()) == []
 

@@ -14,10 +14,7 @@ class Monitor:
         made at a time.
     """
 
-    @property
-    def every_round(self) -> bool:
-        """Whether each round must be told of before the next one begins."""
-        return False
+    every_round: bool = False
 
     @contextmanager
     def stage(self, name: str, n_rounds: int) -> Iterator[None]:

@@ -186,6 +186,14 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="column to leave out; may be given several times",
     )
+    parser.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="text that stands for a missing value, such as NA for a label; may be given "
+        "several times",
+    )
 
 
 def _seed(text: str) -> int:

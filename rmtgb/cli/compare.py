@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from rmtgb import RMTGBClassifier, RMTGBRegressor
 from rmtgb.cli.comparison import Comparison, compare_models, print_comparison
 from rmtgb.cli.data_file import check_folder, read_data
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import announce_fit
+from rmtgb.cli.wording import announce_fit, note
+from rmtgb.estimators.task_scores import fit_references
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,11 +22,16 @@ def run(options: argparse.Namespace) -> None:
     if options.save_model is not None:
         check_folder(options.save_model)
     X, y = read_data(
-        options.data, options.task, options.target, options.drop, not options.classification
+        options.data,
+        options.task,
+        options.target,
+        drop=options.drop,
+        missing=options.missing,
+        numeric_target=not options.classification,
     )
     try:
         comparison, n_fitted = _fit_and_compare(X, y, options)
-    except ValueError as error:  # the estimator's and scikit-learn's word on the data
+    except (TypeError, ValueError) as error:  # the estimator's and scikit-learn's word on the data
         raise CommandError(first_line(error)) from error
     if options.json:
         print(json.dumps(_as_json(comparison, n_fitted), indent=2, allow_nan=False, default=str))
@@ -48,9 +53,9 @@ def _fit_and_compare(
         _check_classes(y, y_test)
     announce_fit()
     model.fit(X, y)
-    if options.save_model is not None:  # before the models it is compared with are part of it
+    if options.save_model is not None:
         _save(model, options.save_model, y.size)
-    return compare_models(model, X_test, y_test), y.size
+    return compare_models(model, fit_references(model, X, y), X_test, y_test), y.size
 
 
 def _check_classes(y: pd.Series, y_test: pd.Series) -> None:
@@ -62,12 +67,12 @@ def _check_classes(y: pd.Series, y_test: pd.Series) -> None:
         )
 
 
-def _save(model: Any, path: Path, n_rows: int) -> None:
+def _save(model: RMTGBClassifier | RMTGBRegressor, path: Path, n_rows: int) -> None:
     try:
         joblib.dump(model, path)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {first_line(error)}") from error
-    print(f"rmtgb: note: model fitted on {n_rows} rows saved in {path}.", file=sys.stderr)
+    note(f"model fitted on {n_rows} rows saved in {path}")
 
 
 def _as_json(comparison: Comparison, n_fitted: int) -> dict[str, Any]:

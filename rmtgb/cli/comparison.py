@@ -1,16 +1,19 @@
 """A fitted estimator beside pooling and single-task models, and how that is printed."""
 
 import math
-import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-from sklearn.base import is_classifier
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from rmtgb.cli.wording import counted, listed, print_aligned
+from rmtgb import RMTGBClassifier, RMTGBRegressor
+from rmtgb.cli.wording import counted, listed, note, print_aligned
+from rmtgb.estimators.task_scores import held_out_table
+
+Estimator = TypeVar("Estimator", RMTGBClassifier, RMTGBRegressor)
 
 #: With more tasks than the first number, a table shows as many as the second.
 MANY_TASKS, SHOWN_TASKS = 20, 10
@@ -32,7 +35,7 @@ class Comparison:
     metric : str
         The error; smaller is better.
     table : DataFrame
-        What ``task_scores`` of the estimator returned.
+        As ``task_scores`` of the estimator returns it.
     totals : dict of str to float
         Error of each model over all rows together, those of unseen tasks included.
     n_rows : int
@@ -53,13 +56,17 @@ class Comparison:
         return min(self.totals, key=lambda name: self.totals[name])
 
 
-def compare_models(model: Any, X: pd.DataFrame, y: Any) -> Comparison:
+def compare_models(
+    model: Estimator, references: Mapping[str, Estimator], X: pd.DataFrame, y: Any
+) -> Comparison:
     """Score an estimator and those it is to be compared with.
 
     Parameters
     ----------
     model : RMTGBRegressor or RMTGBClassifier
         Fitted, with a task column.
+    references : mapping of str to estimator
+        The others, as `fit_references` returns them.
     X : DataFrame
         Held-out rows.
     y : array-like
@@ -71,21 +78,20 @@ def compare_models(model: Any, X: pd.DataFrame, y: Any) -> Comparison:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X holds .* predicted by what the known tasks share")
-        table = model.task_scores(X, y)
-        # those that task_scores has just fitted; there is no public way to them
-        models = {"rmtgb": model, **model._references()}
+        table = held_out_table(model, references, X, y)
+        models = {"rmtgb": model, **references}
         totals = {name: _total_error(fitted, X, y) for name, fitted in models.items()}
     n_unseen = len(y) - int(table["rows"].sum())
     if n_unseen:
         text = f"{counted(n_unseen, 'held-out row')} of tasks without a row to fit"
-        print(f"rmtgb: note: {text}; counted in the total only.", file=sys.stderr)
+        note(f"{text}; counted in the total only")
     outliers = model.outlier_tasks_.tolist()
     return Comparison(table.attrs["metric"], table, totals, len(y), outliers)
 
 
-def _total_error(model: Any, X: pd.DataFrame, y: Any) -> float:
+def _total_error(model: RMTGBClassifier | RMTGBRegressor, X: pd.DataFrame, y: Any) -> float:
     """Return the error over all rows, which is not the mean over tasks."""
-    if is_classifier(model):
+    if isinstance(model, RMTGBClassifier):
         return float(log_loss(y, model.predict_proba(X), labels=model.classes_))
     return float(root_mean_squared_error(y, model.predict(X)))
 

@@ -1,23 +1,36 @@
 """Files of data: what is in the user's own, and the way to write one."""
 
 import difflib
-import sys
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted, listed
+from rmtgb.cli.wording import counted, listed, note
 
 #: Formats of files.
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+#: Texts that stand for a missing number or category, those that pandas knows; "NA" may be a label.
+MISSING_NUMBERS = [
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+]
+#: Share of a column's texts that are numbers from which its other texts are worth a note.
+MOSTLY_NUMBERS = 0.5
 #: Distinct texts a column may have: the estimators' default number of bins.
 MAX_CATEGORIES = 255
 
 
 def read_data(
-    path: Path, task: str, target: str, drop: Sequence[str], numeric_target: bool
+    path: Path,
+    task: str,
+    target: str,
+    *,
+    drop: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    numeric_target: bool = True,
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Read a file and sort its columns by their roles.
 
@@ -29,13 +42,16 @@ def read_data(
         Names of the columns of task labels and of what is to be predicted.
     drop : sequence of str
         Names of columns to leave out.
+    missing : sequence of str
+        Texts that stand for a missing value, besides the usual ones, which are labels in a
+        column of labels (but for the empty one).
     numeric_target : bool
-        Whether the target must be a number.
+        Whether the target must be a number; else it is a label, as the task is.
 
     Returns
     -------
     X : DataFrame
-        The task column as it is; all others as numbers or, where they hold text, as
+        The task column as it is written; all others as numbers or, where they hold text, as
         categoricals.
     y : Series
         The target. Rows without a target or a task label are left out, with a note.
@@ -45,15 +61,19 @@ def read_data(
     CommandError
         If the file cannot be read, or a column is absent or of no use.
     """
-    frame = _read_frame(path)
+    labels = [task] if numeric_target else [task, target]
+    frame = _read_frame(path, labels, missing)
     for column in (task, target, *drop):
         if column not in frame:
             raise CommandError(_absent(column, path, list(frame.columns)))
     if task == target or {task, target} & set(drop):
         raise CommandError("--task, --target and --drop must name different columns")
-    frame = _without_missing(frame.drop(columns=drop), {target: "target", task: "task label"})
+    frame = _without_row_names(frame.drop(columns=list(drop)), {task, target})
+    frame = _without_missing(frame, {target: "target", task: "task label"})
     if len(frame) < 2:
         raise CommandError(f"{path} has {counted(len(frame), 'row')} to work with")
+    if not _is_parquet(path):  # which says itself what is a text
+        frame = frame.assign(**{name: _as_written(frame[name]) for name in labels})
     y, X = frame[target], frame.drop(columns=target)
     if numeric_target and not pd.api.types.is_numeric_dtype(y):
         raise CommandError(
@@ -73,6 +93,10 @@ def data_suffix(path: Path) -> str:
     raise CommandError(f"{path} is no .csv, .csv.gz or .parquet file")
 
 
+def _is_parquet(path: Path) -> bool:
+    return data_suffix(path).lower() == ".parquet"
+
+
 def check_folder(path: Path) -> None:
     """Refuse a file to be written in a folder that does not exist."""
     if not path.absolute().parent.is_dir():
@@ -81,7 +105,7 @@ def check_folder(path: Path) -> None:
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame without its index; the suffix tells the format."""
-    is_parquet = data_suffix(path).lower() == ".parquet"
+    is_parquet = _is_parquet(path)
     try:
         if is_parquet:
             frame.to_parquet(path, index=False)
@@ -93,10 +117,10 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         raise CommandError(f"cannot write {path}: {first_line(error)}") from error
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    is_parquet = data_suffix(path).lower() == ".parquet"
+def _read_frame(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    read = _read_parquet if _is_parquet(path) else _read_csv
     try:
-        frame = pd.read_parquet(path) if is_parquet else pd.read_csv(path)
+        frame = read(path, labels, missing)
     except ImportError as error:
         raise CommandError("reading parquet needs pyarrow: pip install 'rmtgb[data]'") from error
     except FileNotFoundError as error:
@@ -104,6 +128,58 @@ def _read_frame(path: Path) -> pd.DataFrame:
     except (OSError, EOFError, ValueError) as error:  # those of pandas and pyarrow included
         raise CommandError(f"cannot read {path}: {first_line(error)}") from error
     return frame.set_axis(frame.columns.map(str), axis="columns")
+
+
+def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    """Read labels as the texts that they are, whatever they look like, and infer the rest."""
+    names = pd.read_csv(path, nrows=0).columns
+    return pd.read_csv(
+        path,
+        dtype={name: str for name in names if name in labels},
+        keep_default_na=False,
+        na_values={
+            name: ["", *missing] if name in labels else [*MISSING_NUMBERS, *missing]
+            for name in names
+        },
+        low_memory=False,  # in parts, a column may be of a type in one and of another in the next
+    )
+
+
+def _read_parquet(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    """Read a frame, and integer labels beside missing ones as integers."""
+    frame = pd.read_parquet(path)
+    own = [name for name in labels if name in frame and frame[name].dtype.kind == "f"]
+    if own:
+        nullable = pd.read_parquet(path, columns=own, dtype_backend="numpy_nullable")
+        frame[own] = nullable[own]
+    return frame.mask(frame.isin(list(missing))) if missing else frame
+
+
+def _without_row_names(frame: pd.DataFrame, named: set[str]) -> pd.DataFrame:
+    """Leave out columns without a name that tell every row apart: row numbers, or names."""
+    if not isinstance(frame.index, pd.RangeIndex):  # one field more than the header has
+        frame = frame.reset_index(drop=True)
+        note("the first column, which has no name in the header, left out as names of rows")
+    for name in frame.columns:
+        is_unnamed = re.fullmatch(r"Unnamed: \d+|__index_level_\d+__", name) and name not in named
+        if is_unnamed and frame[name].is_unique and frame[name].dtype.kind != "f":
+            frame = frame.drop(columns=name)
+            note(f"column {name!r}, which has no name in the file, left out as names of rows")
+    return frame
+
+
+def _as_written(labels: pd.Series) -> pd.Series:
+    """Return texts as numbers if each of them is how its number is written, else as they are.
+
+    So 2 comes before 10, and a model that is saved knows the labels as other readers of the
+    file see them; but "01" and "1", or "7" and "7.0", stay two labels.
+    """
+    texts = labels.unique().tolist()
+    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in texts):
+        return labels.astype("int64")
+    if all(re.fullmatch(r"-?\d+\.\d+", text) and repr(float(text)) == text for text in texts):
+        return labels.astype("float64")
+    return labels
 
 
 def _absent(column: str, path: Path, columns: list[str]) -> str:
@@ -117,8 +193,7 @@ def _without_missing(frame: pd.DataFrame, roles: dict[str, str]) -> pd.DataFrame
     for column, role in roles.items():
         missing = frame[column].isna()
         if missing.any():
-            text = f"{counted(int(missing.sum()), 'row')} without a {role} left out"
-            print(f"rmtgb: note: {text}.", file=sys.stderr)
+            note(f"{counted(int(missing.sum()), 'row')} without a {role} left out")
             frame = frame[~missing]
     return frame
 
@@ -136,6 +211,8 @@ def _as_feature(column: pd.Series) -> pd.Series:
             f"column {column.name!r} is of type {column.dtype}, which is neither number nor "
             f"text: leave it out with --drop {column.name}, or turn it into numbers"
         )
+    if is_text:
+        _note_stray_texts(column.dropna())
     if column.nunique() > MAX_CATEGORIES:
         raise CommandError(
             f"column {column.name!r} has {column.nunique()} distinct texts, at most "
@@ -143,3 +220,13 @@ def _as_feature(column: pd.Series) -> pd.Series:
             "it as numbers"
         )
     return column.astype("category")
+
+
+def _note_stray_texts(column: pd.Series) -> None:
+    """Say which texts keep a column of numbers from being read as one."""
+    strays = column[pd.to_numeric(column, errors="coerce").isna()].unique().tolist()
+    if len(strays) > 0 and column.isin(strays).mean() < 1 - MOSTLY_NUMBERS:
+        note(
+            f"column {column.name!r} is taken as categories, because it holds "
+            f"{listed([repr(text) for text in strays])} beside numbers"
+        )

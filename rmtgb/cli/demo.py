@@ -8,6 +8,7 @@ from rmtgb import RMTGBRegressor
 from rmtgb.cli.comparison import compare_models, print_comparison
 from rmtgb.cli.wording import announce_fit, listed
 from rmtgb.datasets import make_task_scenario
+from rmtgb.estimators.task_scores import fit_references
 
 #: The generated tasks: how many, how many of them outliers, rows of each to fit and to score.
 N_TASKS, N_OUTLIERS, FIT_ROWS, TEST_ROWS = 10, 2, 300, 1000
@@ -33,4 +34,5 @@ def run(options: argparse.Namespace) -> None:
         f"{N_TASKS} tasks with {FIT_ROWS} training rows each. Tasks "
         f"{listed(truth.outlier_tasks)} follow another function than the others.\n"
     )
-    print_comparison(compare_models(model, X[~is_fit], y[~is_fit]))
+    references = fit_references(model, X[is_fit], y[is_fit])
+    print_comparison(compare_models(model, references, X[~is_fit], y[~is_fit]))

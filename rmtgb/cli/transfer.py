@@ -4,7 +4,6 @@ import argparse
 import difflib
 import json
 import math
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from scipy.linalg import qr
 
 from rmtgb.cli.data_file import read_data
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted, listed, print_aligned
+from rmtgb.cli.wording import counted, listed, note, print_aligned
 from rmtgb.transfer import (
     EstimatedProblem,
     OptimalWeights,
@@ -55,7 +54,9 @@ class Findings:
 
 def run(options: argparse.Namespace) -> None:
     """Fit a linear model per task, and print what the others are worth to the main one."""
-    X, y = read_data(options.data, options.task, options.target, options.drop, True)
+    X, y = read_data(
+        options.data, options.task, options.target, drop=options.drop, missing=options.missing
+    )
     try:
         findings = _find(_split(X, y.astype(float), options.task, options.main))
     except ValueError as error:  # the calculator's word on the data
@@ -80,7 +81,7 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     features = pd.get_dummies(X.drop(columns=task), drop_first=True, dtype=float).astype(float)
     whole = np.isfinite(features).all(axis=1) & np.isfinite(y)
     if not whole.all():
-        _note(f"{counted(int((~whole).sum()), 'row')} with a missing or infinite value left out")
+        note(f"{counted(int((~whole).sum()), 'row')} with a missing or infinite value left out")
     features, labels, y = features[whole], labels[whole], y[whole]
     is_main = labels == main_label
     if not is_main.any():
@@ -88,7 +89,7 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     names = _independent(features[is_main])
     if len(names) < features.shape[1]:
         lost = [name for name in features if name not in names]
-        _note(f"left out, as constant or collinear in the main task: {listed(lost)}")
+        note(f"left out, as constant or collinear in the main task: {listed(lost)}")
     if not names:
         raise CommandError(f"no feature varies in task {main}")
     labels_of_others = sorted(set(labels.tolist()) - {main_label}, key=str)
@@ -117,12 +118,12 @@ def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> list[Any]:
             blamed.update(dependent)
     if lost:
         text = f"{counted(len(lost), 'task')} with too few rows or collinear features left out"
-        _note(f"{text}: {listed(lost)}")
+        note(f"{text}: {listed(lost)}")
     if blamed:
         names = [
             f"{name} ({counted(n, 'task')})" for name, n in blamed.most_common(SHOWN_FEATURES)
         ]
-        _note(f"features that do not vary in other tasks, or repeat others: {', '.join(names)}")
+        note(f"features that do not vary in other tasks, or repeat others: {', '.join(names)}")
     return lost
 
 
@@ -154,10 +155,6 @@ def _independent(rows: pd.DataFrame) -> list[str]:
     left = np.zeros(varies.size)
     left[: min(triangle.shape)] = np.abs(np.diag(triangle))
     return [str(rows.columns[j]) for j in varies[left > COLLINEAR]]
-
-
-def _note(text: str) -> None:
-    print(f"rmtgb: note: {text}.", file=sys.stderr)
 
 
 def _print_findings(findings: Findings) -> None:

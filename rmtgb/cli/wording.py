@@ -13,6 +13,11 @@ def announce_fit() -> None:
     print("rmtgb: fitting", file=sys.stderr, flush=True)
 
 
+def note(text: str) -> None:
+    """Say something on stderr that the user should know."""
+    print(f"rmtgb: note: {text}.", file=sys.stderr)
+
+
 def listed(items: Sequence[Any]) -> str:
     """Return some items as words, and how many more there are."""
     words = [str(item) for item in items[:MAX_LISTED]]

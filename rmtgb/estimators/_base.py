@@ -2,108 +2,93 @@
 
 import copy
 import os
-import warnings
-from numbers import Integral, Real
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from rmtgb._compat import (
     CallbackSupportMixin,
-    Interval,
-    StrOptions,
-    check_sample_weight,
     openmp_n_threads,
     with_callbacks,
 )
-from rmtgb.boosting.fit import fit_rows
-from rmtgb.boosting.model import PARTS
+from rmtgb.boosting.fit import FitResult, fit_rows
+from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.rows import Rows
 from rmtgb.boosting.settings import FitSettings, StageSettings, Stopping
 from rmtgb.engine.team import Team, cores_for_worker
-from rmtgb.estimators._importances import Importances
-from rmtgb.estimators._input import InputReader, read_weight
+from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
+from rmtgb.estimators._features import FloatArray
+from rmtgb.estimators._input import InputReader, drop_rows_without_weight
 from rmtgb.estimators._progress import FitProgress
+from rmtgb.estimators._warn import warn_caller
+from rmtgb.estimators._weights import warn_of_large_weights
+from rmtgb.losses import Loss
 from rmtgb.tasks import describe_unseen
 from rmtgb.tree.grower import TreeSettings
+
+#: What decides chance, as a parameter.
+RandomState = int | np.random.Generator | np.random.RandomState | None
 
 #: Rows times features below which a team costs more than it brings.
 SMALL_CODES = 200_000
 
-#: Rows from which ``early_stopping="auto"`` sets some aside.
+#: Total weight from which ``early_stopping="auto"`` sets rows aside.
 AUTO_STOPPING_ROWS = 200
 
 #: ``min_samples_leaf="auto"``: one for so many rows, between two limits.
 ROWS_PER_LEAF_ROW = 15
 AUTO_LEAF_ROWS = 5, 40
 
-#: Whether the trees of stage 3 may try random thresholds; the first is taken where nothing is
-#: chosen on validation rows. Those of the other stages do, but for "best".
-SPLITTERS = {"auto": (False, True), "best": (False,), "random": (True,)}
 
-
-class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
+class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
     """Everything but the loss and the form of predictions."""
 
-    # A task label given as metadata is always meant for us: no set_*_request call needed.
-    __metadata_request__fit: ClassVar[dict] = {"task": True}
-    __metadata_request__predict: ClassVar[dict] = {"task": True}
-    __metadata_request__score: ClassVar[dict] = {"task": True}
+    task_feature: str | int | None
+    n_iter_shared: int
+    n_iter_partition: int
+    n_iter_task: int
+    unknown_task: str
+    n_jobs: int | None
+    random_state: RandomState
 
-    _parameter_constraints: ClassVar[dict] = {
-        "task_feature": [str, Integral, None],
-        "n_iter_shared": [Interval(Integral, 0, None, closed="left")],
-        "n_iter_partition": [Interval(Integral, 0, None, closed="left")],
-        "n_iter_task": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
-        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-        "min_samples_leaf": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_leaf_nodes_task": [Interval(Integral, 2, None, closed="left"), None],
-        "min_samples_leaf_task": [Interval(Integral, 1, None, closed="left")],
-        "l2_regularization": [Interval(Real, 0, None, closed="left")],
-        "partition_regularization": [Interval(Real, 0, None, closed="left")],
-        "task_baseline": [StrOptions({"shrunken", "global", "zero"})],
-        "max_bins": [Interval(Integral, 2, 255, closed="both")],
-        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "subsample": [Interval(Real, 0, 1, closed="right")],
-        "splitter": [StrOptions(set(SPLITTERS))],
-        "linear_leaves": ["boolean"],
-        "cluster_tasks": ["boolean"],
-        "max_features": [Interval(Real, 0, 1, closed="right")],
-        "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "unknown_task": [StrOptions({"shared", "error"})],
-        "warm_start": ["boolean"],
-        "n_jobs": [
-            Interval(Integral, None, -1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "random_state": ["random_state", np.random.Generator],
-        "verbose": ["verbose"],
-    }
+    tasks_: NDArray[Any]
+    n_tasks_: int
+    outlier_weights_: NDArray[np.float64]
+    outlier_tasks_: NDArray[Any]
+
+    _input: InputReader
+    _params_of_fit: dict[str, Any]
+    _loss: Loss
+    _model: ThreeStageModel
+
+    # A task label given as metadata is always meant for us: no set_*_request call needed.
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"task": True}
+    __metadata_request__predict: ClassVar[dict[str, Any]] = {"task": True}
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"task": True}
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = COMMON_CONSTRAINTS
 
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
+        X: Any,
+        y: Any,
         *,
-        task=None,
-        sample_weight=None,
-        X_val=None,
-        y_val=None,
-        task_val=None,
-        sample_weight_val=None,
-    ):
+        task: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        task_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Fit the three stages.
 
         Parameters
@@ -116,8 +101,8 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         task : array-like of shape (n_samples,), optional
             Task labels, where they are not a column of X.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights >= 0. A row of weight 2 is the same as two rows, one of weight 0 is
-            left out; weights with a mean below one are first scaled to a mean of one.
+            Weights >= 0. Integers count as repeated rows. Any other weights are relative
+            and scaled to a mean of one. A row of weight zero is as if it were not given.
         X_val, y_val, task_val, sample_weight_val : optional
             Rows to choose the stage lengths on, instead of setting some aside.
 
@@ -131,19 +116,33 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         ValueError, TypeError
             If X, y, the task column or a parameter is not as described; the message
             names it and says what is allowed.
+
+        Warns
+        -----
+        UserWarning
+            If weights have a mean above 10, with what that means, or task labels look like
+            the values of a feature.
         """
         self._validate_params()
         context = self._init_callback_context(max_subtasks=3)
         progress = FitProgress(self, context, X, y, sample_weight)
         with progress.whole_fit():
             fitted = copy.copy(self)
+            fitted._params_of_fit = copy.deepcopy(self.get_params(deep=False))
             validation = (X_val, y_val, task_val, sample_weight_val)
             fitted._fit(X, y, task, sample_weight, validation, progress)
-            fitted._training_rows = (X, y, task, sample_weight)
-            self.__dict__ = vars(fitted)  # at once: an interrupt comes before or after
+            self.__dict__ = fitted.__dict__  # at once: an interrupt comes before or after
         return self
 
-    def _fit(self, X, y, task, sample_weight, validation, progress):
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        task: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any, Any],
+        progress: FitProgress,
+    ) -> None:
         """Fit this object, without a way back."""
         former = self._model if self.warm_start and hasattr(self, "_model") else None
         rows = self._read_training_rows(X, y, task, sample_weight, former)
@@ -154,19 +153,24 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             self._check_continuation(former, loss)
         val_rows = self._read_validation(*validation)
         settings = self._fit_settings(rows, val_rows is not None)
-        rng = _generator(self.random_state)
+        rng = make_generator(self.random_state)
         with self._team(rows.X.shape) as team:
             result = fit_rows(rows, val_rows, self.n_tasks_, settings, rng, team, progress, former)
         self._keep(result)
-        self._task_rows = np.bincount(rows.task_codes, rows.weight, minlength=self.n_tasks_)
+        self._weight_of_task = np.bincount(
+            rows.task_codes, rows.weight, minlength=self.n_tasks_
+        ).astype(np.float64)
 
-    def _read_training_rows(self, X, y, task, sample_weight, former):
+    def _read_training_rows(
+        self, X: Any, y: Any, task: Any, sample_weight: Any, former: ThreeStageModel | None
+    ) -> Rows:
         """Return the rows of positive weight, and learn columns, tasks and classes."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target "
                 "y is None."
             )
+        X, y, task, weight = drop_rows_without_weight(X, y, task, sample_weight)
         if former is None:
             self._input = InputReader(self.task_feature, self.categorical_features, self.max_bins)
             values, labels = self._input.fit(X, task, self)
@@ -174,24 +178,38 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             values, labels = self._input.read(X, task, self)
         y = self._read_target(y)
         check_consistent_length(values, y)
-        weight = read_weight(sample_weight, values)
-        used = weight > 0
-        if not used.all():
-            values, y, weight = values[used], y[used], weight[used]
-            labels = None if labels is None else labels[used]
         if y.size < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 rows of positive weight, got n_samples=1."
             )
+        warn_of_large_weights(sample_weight, weight)
         if former is None:
             self.tasks_ = self._input.fit_tasks(labels)
             self.n_tasks_ = self.tasks_.size
         else:
             self._input.check_same_tasks(labels)
-        y, weight = self._fit_target(y, weight, former)
+        y, weight = self._fit_target(y, weight, former is not None)
         return Rows(values, y, weight, self._input.encode_tasks(labels, y.size))
 
-    def _check_continuation(self, former, loss):
+    @abstractmethod
+    def _read_target(self, y: Any, name: str = "y") -> NDArray[Any]:
+        """Return targets as an array without gaps."""
+
+    @abstractmethod
+    def _fit_target(
+        self, y: NDArray[Any], weight: NDArray[np.float64], continues: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Learn what the targets are; return them as numbers, and the weights of the rows."""
+
+    @abstractmethod
+    def _encode_target(self, y: NDArray[Any], name: str = "y") -> NDArray[np.float64]:
+        """Return targets as numbers, as they were learned."""
+
+    @abstractmethod
+    def _make_loss(self, rows: Rows) -> Loss:
+        """Return the loss that the parameters name, for some training rows."""
+
+    def _check_continuation(self, former: ThreeStageModel, loss: Loss) -> None:
         """Refuse to continue a model of another loss, or one that is long enough already."""
         if loss.name != self._loss.name:
             raise ValueError(
@@ -211,26 +229,23 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
                     "warm_start==True"
                 )
 
-    def _read_validation(self, X, y, task, sample_weight):
+    def _read_validation(self, X: Any, y: Any, task: Any, sample_weight: Any) -> Rows | None:
         """Return the validation rows given by the user, or None."""
         if X is None and y is None:
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val must be given together.")
-        values, labels = self._input.read(X, task, self)
-        task_codes = self._input.encode_tasks(labels, values.shape[0])
+        X, y, task, weight = drop_rows_without_weight(
+            X, y, task, sample_weight, "sample_weight_val"
+        )
+        values, task_codes, labels = self._encode_rows(X, task)
         y = self._encode_target(self._read_target(y, name="y_val"), name="y_val")
         check_consistent_length(values, y)
-        weight = check_sample_weight(
-            sample_weight, values, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
-            raise ValueError("sample_weight_val is zero for every row.")
         if (task_codes < 0).any():
             raise ValueError(f"X_val holds {describe_unseen(labels, task_codes)}.")
         return Rows(values, y, weight, task_codes)
 
-    def _stage_settings(self, total_weight):
+    def _stage_settings(self, total_weight: float) -> StageSettings:
         task_kinds = SPLITTERS[self.splitter]
         min_samples_leaf = self.min_samples_leaf
         if min_samples_leaf == "auto":
@@ -262,12 +277,15 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             task_kinds,
         )
 
-    def _fit_settings(self, rows, has_validation):
+    def _fit_settings(self, rows: Rows, has_validation: bool) -> FitSettings:
         stopping = None
-        enough = rows.y.size >= AUTO_STOPPING_ROWS or has_validation
+        total_weight = rows.weight.sum()
+        # rounded, because the sum of weights with a mean of one is the number of rows but for
+        # the last digits
+        enough = round(total_weight) >= AUTO_STOPPING_ROWS or has_validation
         if self.early_stopping is True or (self.early_stopping == "auto" and enough):
             stopping = Stopping(self.n_iter_no_change, self.tol)
-        stages = self._stage_settings(rows.weight.sum())
+        stages = self._stage_settings(total_weight)
         return FitSettings(
             stages,
             self._loss,
@@ -279,7 +297,7 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
             self.cluster_tasks,
         )
 
-    def _keep(self, result):
+    def _keep(self, result: FitResult) -> None:
         """Set the fitted attributes."""
         model, lengths = result.model, result.lengths
         self._model = model
@@ -297,87 +315,72 @@ class BaseRMTGB(Importances, CallbackSupportMixin, BaseEstimator):
         self.train_score_ = lengths.train_score
         self.validation_score_ = lengths.validation_score
 
-    def _read_rows(self, X, task):
+    def _unfitted(self, **changes: Any) -> Self:
+        """Return an estimator with the parameters of the fit, but for some changes."""
+        quiet = {"warm_start": False, "verbose": 0}
+        return type(self)(**copy.deepcopy(self._params_of_fit) | quiet | changes)
+
+    def _as_fitted(self) -> Self:
+        """Return this fitted estimator with the parameters of the fit."""
+        fitted = copy.copy(self)
+        fitted.__dict__.update(self._params_of_fit)
+        return fitted
+
+    def _encode_rows(
+        self, X: Any, task: Any
+    ) -> tuple[FloatArray, NDArray[np.int64], NDArray[Any] | None]:
+        """Return features, task codes (-1 for unknown tasks) and task labels."""
+        values, labels = self._input.read(X, task, self)
+        return values, self._input.encode_tasks(labels, values.shape[0]), labels
+
+    def _read_rows(self, X: Any, task: Any) -> tuple[FloatArray, NDArray[np.int64]]:
         """Return features and task codes, and do with unknown tasks as ``unknown_task`` says."""
         check_is_fitted(self)
-        values, labels = self._input.read(X, task, self)
-        codes = self._input.encode_tasks(labels, values.shape[0])
+        values, codes, labels = self._encode_rows(X, task)
         if (codes < 0).any():
             text = describe_unseen(labels, codes)
             if self.unknown_task == "error":
                 raise ValueError(f"X holds {text}, and unknown_task='error'.")
-            warnings.warn(
-                f"X holds {text}; they are predicted by what the known tasks share.",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn_caller(f"X holds {text}; they are predicted by what the known tasks share.")
         return values, codes
 
-    def _raw(self, X, task):
+    def _raw(self, X: Any, task: Any) -> NDArray[np.float64]:
         """Return raw predictions, shape (n_outputs, n_samples)."""
         return self._raw_of(*self._read_rows(X, task))
 
-    def _raw_of(self, values, codes):
+    def _raw_of(self, values: FloatArray, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         with self._team(values.shape) as team:
-            return self._model.raw(values, codes, team)
+            raw: NDArray[np.float64] = self._model.raw(values, codes, team)
+        return raw
 
-    def _staged_raw(self, X, task):
+    def _staged_raw(self, X: Any, task: Any) -> Iterator[NDArray[np.float64]]:
         values, codes = self._read_rows(X, task)
-        return self._model.staged_raw(values, codes)
+        yield from self._model.staged_raw(values, codes)
 
-    def predict_parts(self, X, *, task=None):
-        """Take the raw prediction apart.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            As at fit.
-        task : array-like of shape (n_samples,), optional
-            Task labels, where they are not a column of X.
-
-        Returns
-        -------
-        dict of str to ndarray of float64 of shape (n_samples,) or (n_samples, n_classes)
-            "baseline", "shared", "inlier", "outlier" and "task_specific", already
-            multiplied by the weights of the row's task; their sum is the raw prediction
-            (the log-odds, or the logarithm of the expected count, where the loss has a
-            link).
-        """
-        values, codes = self._read_rows(X, task)
-        with self._team(values.shape) as team:
-            parts = self._model.predict_parts(values, codes, team)
-        return {name: _by_row(part) for name, part in zip(PARTS, parts, strict=True)}
-
-    def _team(self, shape):
+    def _team(self, shape: tuple[int, ...]) -> Team:
         """Return the team to work on some data with."""
         return Team(_n_threads(self.n_jobs) if shape[0] * shape[1] >= SMALL_CODES else 1)
 
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        for name in ("_training_rows", "_reference_models"):  # a model in a file holds no data
-            state.pop(name, None)
-        return state
-
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
 
 
-def _by_row(raw):
+def by_row(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a raw prediction with one row per sample."""
     return raw[0].copy() if raw.shape[0] == 1 else np.ascontiguousarray(raw.T)
 
 
-def _generator(random_state):
+def make_generator(random_state: RandomState) -> np.random.Generator:
     """Return the one Generator of a fit."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31 - 1, size=4))
     return np.random.default_rng(random_state)
 
 
-def _n_threads(n_jobs):
+def _n_threads(n_jobs: int | None) -> int:
     """Return the number of threads that ``n_jobs`` stands for, here and now.
 
     None stands for all cores this worker may use, or as many of them as a surrounding

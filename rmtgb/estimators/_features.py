@@ -1,35 +1,43 @@
 """Features as the tree core takes them: one float array, categories numbered."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from rmtgb.tasks.encoder import as_label_array
+from rmtgb.containers import (
+    LabelEncoder,
+    as_array,
+    as_frame,
+    refuse_ambiguous_position,
+    take_column,
+    take_columns,
+)
+from rmtgb.estimators._numbers import array_of_numbers, column_of_numbers
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 
 class FeatureEncoder:
-    """Numbers the categories of categorical features, and checks all others.
+    """Numbers the categories of categorical features, and checks all others."""
 
-    Attributes
-    ----------
-    categories_ : list of (pandas.Index or None)
-        The categories of each feature in the order of their numbers, None for a
-        numerical feature.
-    """
-
-    def fit(self, X, categorical, max_bins, names):
+    def fit(
+        self, X: Any, categorical: NDArray[np.bool_], max_bins: int, names: Sequence[Any]
+    ) -> "FeatureEncoder":
         """Learn the categories.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : ndarray or data frame of shape (n_samples, n_features)
             Without the task column.
         categorical : ndarray of bool of shape (n_features,)
             Which features are categorical.
         max_bins : int
             Largest number of categories.
-        names : sequence of str
+        names : sequence
             How to call the features in messages.
 
         Returns
@@ -39,34 +47,36 @@ class FeatureEncoder:
 
         Raises
         ------
+        TypeError
+            If a category is not hashable.
         ValueError
             If a feature has more than ``max_bins`` categories.
         """
         self._names = list(names)
-        self.categories_ = [
-            pd.Categorical(_column(X, j)).categories if is_category else None
-            for j, is_category in enumerate(categorical)
-        ]
-        for name, categories in zip(names, self.categories_, strict=True):
-            if categories is not None and len(categories) > max_bins:
+        self._categories = {
+            j: LabelEncoder(f"Column {names[j]!r} of X").fit(take_column(X, j))
+            for j in np.flatnonzero(categorical).tolist()
+        }
+        self.n_categories = np.zeros(categorical.size, dtype=np.int64)
+        for j, encoder in self._categories.items():
+            self.n_categories[j] = encoder.labels_.size
+            if encoder.labels_.size > max_bins:
                 raise ValueError(
-                    f"categorical feature {name} has {len(categories)} categories, at most "
-                    f"max_bins={max_bins} are allowed. Merge rare ones, or encode it as numbers "
-                    "(for example with sklearn.preprocessing.TargetEncoder)."
+                    f"categorical feature {names[j]} has {encoder.labels_.size} categories, at "
+                    f"most max_bins={max_bins} are allowed. Merge rare ones, or encode it as "
+                    "numbers (for example with sklearn.preprocessing.TargetEncoder)."
                 )
         return self
 
-    @property
-    def n_categories(self):
-        """Number of categories of each feature, 0 for numerical ones; int64 array."""
-        return np.array([0 if c is None else len(c) for c in self.categories_], dtype=np.int64)
+    #: Number of categories of each feature, 0 for numerical ones; int64 of shape (n_features,).
+    n_categories: NDArray[np.int64]
 
-    def transform(self, X, estimator):
+    def transform(self, X: Any, estimator: Any) -> FloatArray:
         """Return features as numbers.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : ndarray or data frame of shape (n_samples, n_features)
             Without the task column.
         estimator : estimator
             Named in messages.
@@ -78,47 +88,36 @@ class FeatureEncoder:
 
         Raises
         ------
-        ValueError
-            If a numerical feature is not made of finite numbers or NaN; the message names
-            it.
+        TypeError, ValueError
+            If a numerical feature is not made of finite numbers or NaN, or the categories of a
+            feature are of another kind than at fit; the message names it.
         """
-        is_category = np.array([c is not None for c in self.categories_], dtype=bool)
-        if not is_category.any():
-            return self._numbers(X, np.arange(is_category.size), estimator)
-        codes = {
-            j: self.categories_[j].get_indexer(_column(X, j))  # -1 for unknown and missing ones
-            for j in np.flatnonzero(is_category).tolist()
+        alone = {
+            j: column_of_numbers(as_array(take_column(X, j)), self._names[j])
+            for j in _columns_of_objects(X)
+            if j not in self._categories
         }
-        n_rows = next(iter(codes.values())).size
-        values = np.empty((n_rows, is_category.size))
-        if not is_category.all():
-            numbers = np.flatnonzero(~is_category)
-            values[:, numbers] = self._numbers(_columns(X, numbers), numbers, estimator)
-        for j, code in codes.items():
-            values[:, j] = np.where(code < 0, np.nan, code)
-        return values
-
-    def _numbers(self, X, positions, estimator):
-        """Return numerical features, those at some positions of all, as floats."""
-        try:
-            return check_array(
-                X,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan",
-                estimator=estimator,
-                input_name="X",
-            )
-        except ValueError as error:
-            for j, position in enumerate(positions):
-                problem = _problem(pd.Series(_column(X, j)))
-                if problem:
-                    raise ValueError(
-                        f"{error} Column {self._names[position]!r} of X {problem}."
-                    ) from error
-            raise
+        for j, encoder in self._categories.items():
+            codes = encoder.encode(take_column(X, j))
+            alone[j] = np.where(codes < 0, np.nan, codes)  # NaN for unknown and missing ones
+        if not alone:
+            return array_of_numbers(X, self._names, estimator)
+        others = [j for j in range(len(self._names)) if j not in alone]
+        values = np.empty((next(iter(alone.values())).size, len(self._names)))
+        for j, column in alone.items():
+            values[:, j] = column
+        if others:
+            names = [self._names[j] for j in others]
+            values[:, others] = array_of_numbers(take_columns(X, others), names, estimator)
+        checked: FloatArray = check_array(
+            values, ensure_all_finite=False, estimator=estimator, input_name="X"
+        )
+        return checked
 
 
-def find_categorical(X, categorical_features, names):
+def find_categorical(
+    X: Any, categorical_features: Any, names: Sequence[Any] | None, n_columns: int
+) -> NDArray[np.bool_]:
     """Return which columns are categorical.
 
     Parameters
@@ -126,9 +125,11 @@ def find_categorical(X, categorical_features, names):
     X : array-like or data frame of shape (n_samples, n_columns)
         All columns, the task column included.
     categorical_features : "from_dtype", array-like or None
-        As given by the user: names, positions, a mask, or by the dtypes of a data frame.
-    names : list of str or None
+        As given by the user: names and positions, a mask, or by the dtypes of a data frame.
+    names : sequence or None
         Column names, if X has any.
+    n_columns : int
+        Number of columns.
 
     Returns
     -------
@@ -136,10 +137,11 @@ def find_categorical(X, categorical_features, names):
 
     Raises
     ------
+    TypeError
+        If an entry is neither name, position nor part of a mask.
     ValueError
-        If a name or position does not exist, or a mask has another length.
+        If a name or position does not exist or is ambiguous, or a mask has another length.
     """
-    n_columns = np.asarray(X).shape[1] if names is None else len(names)
     mask = np.zeros(n_columns, dtype=bool)
     if categorical_features is None:
         return mask
@@ -149,27 +151,26 @@ def find_categorical(X, categorical_features, names):
                 "categorical_features must be 'from_dtype', names, positions, a mask or None, "
                 f"got {categorical_features!r}."
             )
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-        if isinstance(frame, nw.DataFrame):
+        frame = as_frame(X)
+        if frame is not None:
             dtypes = frame.schema.dtypes()
             mask[:] = [isinstance(dtype, nw.Categorical | nw.Enum) for dtype in dtypes]
         return mask
-    wanted = np.asarray(categorical_features)
-    if wanted.size == 0:
-        return mask
-    if wanted.dtype == bool:
-        if wanted.shape != (n_columns,):
+    # numpy.asarray would make texts of positions that stand beside names
+    wanted = as_array(categorical_features, "categorical_features").tolist()
+    if wanted and all(isinstance(entry, bool) for entry in wanted):
+        if len(wanted) != n_columns:
             raise ValueError(
-                f"categorical_features is a mask of shape {wanted.shape}, "
+                f"categorical_features is a mask of shape ({len(wanted)},), "
                 f"X has {n_columns} columns."
             )
-        return wanted.copy()
-    for column in wanted.tolist():
+        return np.array(wanted)
+    for column in wanted:
         mask[_position(column, names, n_columns)] = True
     return mask
 
 
-def _position(column, names, n_columns):
+def _position(column: Any, names: Sequence[Any] | None, n_columns: int) -> int:
     if isinstance(column, str):
         if names is None or column not in names:
             raise ValueError(
@@ -177,33 +178,21 @@ def _position(column, names, n_columns):
                 + (": X has no column names." if names is None else f": {list(names)}.")
             )
         return list(names).index(column)
+    if isinstance(column, bool) or not isinstance(column, int | np.integer):
+        raise TypeError(
+            "categorical_features must hold names (str) and positions (int), or be a mask of "
+            f"bool; got {column!r} of type {type(column).__name__}."
+        )
+    refuse_ambiguous_position(int(column), names or (), "categorical_features")
     if not -n_columns <= column < n_columns:
         raise ValueError(f"categorical_features has position {column}, X has {n_columns} columns.")
     return int(column)
 
 
-def _problem(column):
-    """Say what is wrong with a column that should hold numbers; None if nothing is."""
-    if column.map(lambda value: isinstance(value, str)).any():
-        return (
-            "holds text: make it categorical (a dtype of categories, or categorical_features), "
-            "or encode it as numbers"
-        )
-    if np.isinf(pd.to_numeric(column, errors="coerce")).any():
-        return "holds infinity; finite numbers and NaN (missing) are allowed"
-    return None
-
-
-def _column(X, position):
-    """Return a column as something pandas can number the categories of."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return as_label_array(frame[:, position].to_native())
-    return np.asarray(X)[:, position]
-
-
-def _columns(X, positions):
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return frame[:, positions.tolist()].to_native()
-    return np.asarray(X)[:, positions]
+def _columns_of_objects(X: Any) -> list[int]:
+    """Return the columns of a frame that have to be looked at value by value."""
+    frame = as_frame(X)
+    if frame is None:
+        return []
+    dtypes = frame.schema.dtypes()
+    return [j for j, d in enumerate(dtypes) if not (d.is_numeric() or isinstance(d, nw.Boolean))]

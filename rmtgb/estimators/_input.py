@@ -1,17 +1,24 @@
 """From X, task labels and weights to arrays, at fit and ever after in the same way."""
 
-import narwhals.stable.v2 as nw
+from typing import Any
+
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from rmtgb._compat import check_sample_weight
-from rmtgb.estimators._features import FeatureEncoder, find_categorical
-from rmtgb.tasks import TaskEncoder, as_label_array, split_task_column
+from rmtgb._compat import count_rows
+from rmtgb.containers import as_array, as_frame, as_table, column_names, take_rows
+from rmtgb.estimators._features import FeatureEncoder, FloatArray, find_categorical
+from rmtgb.estimators._warn import warn_caller
+from rmtgb.estimators._weights import read_weight
+from rmtgb.tasks import TaskEncoder, split_task_column
 
 #: Rows that the tree core can number.
 MAX_ROWS = 2**32 - 1
+
+#: Fractions that are labels of more tasks than this share of the rows are taken for a feature.
+LARGEST_SHARE_OF_TASKS = 0.5
 
 
 class InputReader:
@@ -31,17 +38,23 @@ class InputReader:
         Columns of X that are features: all but the task column.
     """
 
-    def __init__(self, task_feature, categorical_features, max_bins):
+    features: FeatureEncoder
+    tasks: TaskEncoder | None
+    kept_columns: NDArray[np.bool_]
+
+    def __init__(
+        self, task_feature: str | int | None, categorical_features: Any, max_bins: int
+    ) -> None:
         self._task_feature = task_feature
         self._categorical_features = categorical_features
         self._max_bins = max_bins
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """Number of features, the task column not counted."""
         return int(self.kept_columns.sum())
 
-    def fit(self, X, task, estimator):
+    def fit(self, X: Any, task: Any, estimator: Any) -> tuple[FloatArray, NDArray[Any] | None]:
         """Learn columns and categories.
 
         Parameters
@@ -71,25 +84,23 @@ class InputReader:
                     f"task= was passed, but task_feature={self._task_feature!r} already names "
                     "the task column; give one of the two."
                 )
-            labels = as_label_array(task)
-        _check_table(X, estimator)
+            labels = as_array(task, "task")
+        features = _table(features, X, estimator)
         validate_data(estimator, X, skip_check_array=True)
-        self._fit_columns(X, features)
+        self._fit_columns(X, features, int(estimator.n_features_in_))
         values = self.features.transform(features, estimator)
         check_row_count(values.shape)
         if labels is not None:
             check_consistent_length(values, labels)
         return values, labels
 
-    def _fit_columns(self, X, features):
-        names = column_names(X)
-        categorical = find_categorical(X, self._categorical_features, names)
-        self.kept_columns = np.ones(categorical.size, dtype=bool)
+    def _fit_columns(self, X: Any, features: Any, n_columns: int) -> None:
+        self._names = names = column_names(X)
+        categorical = find_categorical(X, self._categorical_features, names, n_columns)
+        self.kept_columns = np.ones(n_columns, dtype=bool)
         if self._task_feature is not None:
-            by_name = isinstance(self._task_feature, str)
-            position = names.index(self._task_feature) if by_name else self._task_feature
-            self.kept_columns[position] = False
-            if categorical.size == 1:
+            self.kept_columns[self._task_position(names)] = False
+            if n_columns == 1:
                 raise ValueError(
                     f"X has 0 feature(s) besides the task column {self._task_feature!r}, while a "
                     "minimum of 1 is required."
@@ -98,8 +109,13 @@ class InputReader:
         called = kept if names is None else [names[position] for position in kept]
         self.features = FeatureEncoder().fit(features, categorical[kept], self._max_bins, called)
 
-    def fit_tasks(self, labels):
-        """Learn the distinct labels of the rows of positive weight.
+    def _task_position(self, names: list[Any] | None) -> Any:
+        if names is None or not isinstance(self._task_feature, str):
+            return self._task_feature
+        return names.index(self._task_feature)
+
+    def fit_tasks(self, labels: NDArray[Any] | None) -> NDArray[Any]:
+        """Learn the distinct labels.
 
         Parameters
         ----------
@@ -114,11 +130,29 @@ class InputReader:
         ------
         ValueError
             If a label is missing.
-        """
-        self.tasks = None if labels is None else TaskEncoder().fit(labels)
-        return np.zeros(1, dtype=np.int64) if labels is None else self.tasks.tasks_
 
-    def check_same_tasks(self, labels):
+        Warns
+        -----
+        UserWarning
+            If the labels look like the values of a feature.
+        """
+        if labels is None:
+            self.tasks = None
+            return np.zeros(1, dtype=np.int64)
+        self.tasks = TaskEncoder().fit(labels)
+        tasks = self.tasks.tasks_
+        many = tasks.size > LARGEST_SHARE_OF_TASKS * labels.size
+        if many and tasks.dtype.kind == "f" and np.any(tasks != np.floor(tasks)):
+            source = "task=" if self._task_feature is None else f"{self._task_feature!r}"
+            warn_caller(
+                f"The task column ({source}) holds {tasks.size} different fractions in "
+                f"{labels.size} rows (for example {tasks[0]}), as a feature does: is it another "
+                "column? A position means another column where one before it was dropped. If "
+                "they are labels, give them as strings."
+            )
+        return tasks
+
+    def check_same_tasks(self, labels: NDArray[Any] | None) -> None:
         """Refuse labels, as for :meth:`fit_tasks`, other than those that are known."""
         if self.tasks is None:
             return
@@ -132,7 +166,7 @@ class InputReader:
                 f"{listed} there are rows in one of the fits only. Fit with warm_start=False."
             )
 
-    def read(self, X, task, estimator):
+    def read(self, X: Any, task: Any, estimator: Any) -> tuple[FloatArray, NDArray[Any] | None]:
         """Read rows as at fit.
 
         Parameters
@@ -163,64 +197,79 @@ class InputReader:
         features, labels = split_task_column(
             X, self._task_feature, fitted_names=getattr(estimator, "feature_names_in_", None)
         )
-        _check_table(X, estimator)
+        features = _table(features, X, estimator)
         validate_data(estimator, X, skip_check_array=True, reset=False)
+        self._check_other_names(X)
         values = self.features.transform(features, estimator)
         if task is not None:
-            labels = as_label_array(task)
+            labels = as_array(task, "task")
             check_consistent_length(values, labels)
         return values, labels
 
-    def encode_tasks(self, labels, n_rows):
+    def _check_other_names(self, X: Any) -> None:
+        """Compare names that are no strings, which scikit-learn does not look at."""
+        names = column_names(X)
+        compared = self._names is not None and names is not None
+        if compared and names != self._names and not (_any_text(names) or _any_text(self._names)):
+            raise ValueError(
+                f"X has the columns {names}, and had {self._names} at fit: they must be the same "
+                "and in the same order."
+            )
+
+    def encode_tasks(self, labels: NDArray[Any] | None, n_rows: int) -> NDArray[np.int64]:
         """Return the code of each row's task, -1 if unseen or missing; int64 (n_rows,)."""
         if self.tasks is None:
             return np.zeros(n_rows, dtype=np.int64)
         return self.tasks.encode(labels)
 
 
-def check_row_count(shape):
+def check_row_count(shape: tuple[int, ...]) -> None:
     """Refuse more rows than the tree core can number."""
     if shape[0] > MAX_ROWS:
         raise ValueError(f"X has {shape[0]} rows, at most 2**32 - 1 = {MAX_ROWS} are allowed.")
 
 
-def read_weight(sample_weight, X):
-    """Return weights as repetitions.
+def drop_rows_without_weight(
+    X: Any, y: Any, task: Any, sample_weight: Any, name: str = "sample_weight"
+) -> tuple[Any, Any, Any, NDArray[np.float64]]:
+    """Leave out rows of weight zero, before anything looks at them.
 
     Parameters
     ----------
+    X : array-like or data frame of shape (n_samples, n_columns)
+    y, task : array-like of shape (n_samples,) or None
     sample_weight : array-like of shape (n_samples,), number or None
-    X : ndarray of shape (n_samples, n_features)
+    name : str, default="sample_weight"
+        What to call the weights in messages.
 
     Returns
     -------
-    ndarray of float64 of shape (n_samples,)
-        A new array. If the mean of the weights that are not zero is below one, it is
-        made one: the limits of leaves count weight.
+    X, y, task : object
+        In the same kind of container, those that were given themselves if no row is left out.
+    weight : ndarray of float64 of shape (n_kept,)
+        Positive weights, as :func:`~rmtgb.estimators._weights.read_weight` gives them.
 
     Raises
     ------
-    ValueError
-        If a weight is negative or not finite, or all are zero.
+    ValueError, TypeError
+        If lengths differ, or a weight is not allowed.
     """
-    weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, copy=True, ensure_non_negative=True
-    )
-    n_used = np.count_nonzero(weight)
-    if n_used == 0:
-        raise ValueError("sample_weight is zero for every row; at least 2 must be positive.")
-    return weight * max(1.0, n_used / weight.sum())
+    as_frame(X)  # it refuses what has no rows
+    check_consistent_length(X, y, task)
+    weight = read_weight(sample_weight, count_rows(y), name)
+    used = weight > 0
+    if not used.all():
+        X, y, task = (take_rows(given, used) for given in (X, y, task))
+    return X, y, task, weight[used]
 
 
-def column_names(X):
-    """Return the names of the columns of a data frame as a list, None without names."""
-    if isinstance(X, pd.DataFrame):
-        return list(X.columns)
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    return frame.columns if isinstance(frame, nw.DataFrame) else None
+def _any_text(names: Any) -> bool:
+    return any(isinstance(name, str) for name in names)
 
 
-def _check_table(X, estimator):
-    """Refuse what does not have rows and columns."""
-    if column_names(X) is None and np.asarray(X).ndim != 2:
+def _table(features: Any, X: Any, estimator: Any) -> Any:
+    """Return features as a table; refuse an X without rows and columns."""
+    table = as_table(features)
+    if as_frame(table) is None and table.ndim != 2:
         check_array(X, estimator=estimator, input_name="X")  # it says what X is instead
+    return table

@@ -1,6 +1,8 @@
 """Progress of a fit: scikit-learn's callbacks where it has them, and ``verbose``."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rmtgb._compat import has_callbacks
 from rmtgb.boosting.monitor import Monitor
@@ -25,14 +27,21 @@ class FitProgress(Monitor):
         Likewise.
     """
 
-    def __init__(self, estimator, context, X, y, sample_weight):
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, sample_weight: Any) -> None:
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self._inputs = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._inputs: dict[str, Any] = {
+            "estimator": estimator,
+            "X": X,
+            "y": y,
+            "metadata": metadata,
+        }
         self._estimator, self._context = estimator, context
-        self._stage_context, self._rounds = None, 0
+        self._stage_context: Any = None
+        self._rounds = 0
+        self.every_round = context is not None and has_callbacks(estimator)
 
     @contextmanager
-    def whole_fit(self):
+    def whole_fit(self) -> Iterator[None]:
         """Accompany the fit; at its end the estimator is fitted."""
         if self._context is not None:
             self._context.call_on_fit_task_begin(**self._inputs)
@@ -40,13 +49,8 @@ class FitProgress(Monitor):
         if self._context is not None:
             self._context.call_on_fit_task_end(**self._inputs, reconstruction_attributes={})
 
-    @property
-    def every_round(self):
-        """Whether somebody wants to be told of every round."""
-        return self._context is not None and has_callbacks(self._estimator)
-
     @contextmanager
-    def stage(self, name, n_rounds):
+    def stage(self, name: str, n_rounds: int) -> Iterator[None]:
         """Accompany a stage with a context of its own, one level below the fit."""
         self._rounds = 0
         if self._context is not None:
@@ -59,11 +63,11 @@ class FitProgress(Monitor):
             kind = type(self._estimator).__name__
             print(f"[{kind}] {name}: {self._rounds} of {n_rounds} rounds")
 
-    def after_rounds(self, n_rounds):
+    def after_rounds(self, n_rounds: int) -> bool:
         """Pass rounds on; a callback may ask to stop the stage."""
         self._rounds += n_rounds
         if self._context is None:
             return False
         context = self._stage_context.subcontext(task_name="round")
         context.call_on_fit_task_begin(**self._inputs)
-        return context.call_on_fit_task_end(**self._inputs)
+        return bool(context.call_on_fit_task_end(**self._inputs))

@@ -1,11 +1,14 @@
 """The target column."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
 
 
-def read_target(y, name, dtype=None):
+def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """Return a target column without gaps.
 
     Parameters
@@ -25,7 +28,7 @@ def read_target(y, name, dtype=None):
     Raises
     ------
     ValueError
-        If there are several columns, or a value is missing, infinite or of another type.
+        If there are several columns, or a value is missing, masked, infinite or of another type.
     """
     shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
@@ -34,15 +37,51 @@ def read_target(y, name, dtype=None):
             "are not supported yet: stack them as tasks, one row per sample and target, and "
             "name the task column by task_feature."
         )
-    y = column_or_1d(y, warn=True)
-    missing = np.flatnonzero(pd.isna(y))
+    column: NDArray[Any] = column_or_1d(y, warn=True)
+    missing = np.flatnonzero(pd.isna(column) | np.ravel(np.ma.getmask(y)))
     if missing.size:
         raise ValueError(
-            f"Input {name} contains NaN or another missing value in {missing.size} of {y.size} "
-            f"rows (first: row {missing[0]}). Several targets with missing labels are not "
-            f"supported yet: drop the rows without a label, as in X[~isnan({name})]."
+            f"Input {name} contains NaN or another missing value in {missing.size} of "
+            f"{column.size} rows (first: row {missing[0]}). Several targets with missing labels "
+            "are not supported yet: drop the rows without a label, as in "
+            f"X[~isnan({name})]."
         )
-    y = y if dtype is None else y.astype(dtype, copy=False)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name=name)
-    return y
+    if dtype is not None:
+        if column.dtype.kind in "mM":
+            raise ValueError(
+                f"{name} holds dates or durations (dtype {column.dtype}), which mean another "
+                f"number in every unit: give numbers, as by {name} / numpy.timedelta64(1, 'D')."
+            )
+        column = column.astype(dtype, copy=False)
+    if column.dtype.kind == "f":
+        assert_all_finite(column, input_name=name)
+    return column
+
+
+def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return the position of each row's class.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+        In sorted order.
+    name : str
+        What to call y in messages.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If y holds another class.
+    """
+    codes = np.minimum(np.searchsorted(classes, y), classes.size - 1)
+    foreign = classes[codes] != y
+    if foreign.any():
+        raise ValueError(
+            f"{name} holds the class {y[foreign].tolist()[0]!r}, known are {classes.tolist()}."
+        )
+    return codes.astype(np.float64)

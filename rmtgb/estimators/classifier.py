@@ -1,21 +1,27 @@
 """The classifier."""
 
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from rmtgb._compat import StrOptions
-from rmtgb.estimators._base import BaseRMTGB, _by_row
-from rmtgb.estimators._target import read_target
-from rmtgb.estimators._task_scores import TaskScores
-from rmtgb.losses import make_loss
+from rmtgb.boosting.fit import Rows
+from rmtgb.estimators._base import RandomState, by_row
+from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
+from rmtgb.estimators._inspection import InspectedRMTGB
+from rmtgb.estimators._target import encode_classes, read_target
+from rmtgb.estimators._weights import weigh_classes
+from rmtgb.losses import Loss, make_loss
+
+FloatArray = NDArray[np.float64]
 
 
-class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
+class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     """Robust multi-task gradient boosting for classification.
 
     The prediction for features x of task t, on the scale of the link, is
@@ -36,8 +42,8 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
     ----------
     task_feature : str, int or None, default=None
         Name or position of the column of X that holds the task labels: strings, integers,
-        categories or any other hashable ones. With None the rows are of one task, unless
-        labels are given to ``fit`` as ``task``.
+        categories or any other hashable ones. An integer is a position, never a name. With
+        None the rows are of one task, unless labels are given to ``fit`` as ``task``.
     loss : {"log_loss"}, default="log_loss"
         The only one. Two classes have one raw prediction per row, the log-odds of the second;
         more have one per class, with a tree each in every round.
@@ -78,9 +84,9 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Which features are categorical: those of a categorical dtype in a data frame; names,
-        positions among all columns of X, or a mask of them; or none. Categories that were not
-        seen are missing values.
+        Which features are categorical: those of a categorical dtype in a data frame; names
+        and positions among all columns of X, or a mask of them; or none. Categories that were
+        not seen are missing values.
     subsample : float, default=1.0
         Share of the rows that are drawn for each tree, in (0, 1].
     splitter : {"auto", "best", "random"}, default="auto"
@@ -97,7 +103,8 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
-        anew with these. "auto" does so from 200 rows on, or if ``fit`` is given ``X_val``.
+        anew with these. "auto" does so from a sum of weights of 200 (200 rows without
+        weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30
@@ -142,7 +149,8 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         Mean loss before the first and after each round of the stages "shared", "partition" and
         "task", of the fit that stage lengths were chosen by; empty if they were given.
     feature_importances_ : ndarray of float64 of shape (n_features_in_,)
-        Gain of the splits on each feature as a share of all gain; zero for the task column.
+        Gain of the splits on each feature as a share of all gain. The task column has that of
+        splits on the cluster of tasks, so zero if none are used.
     stage_feature_importances_ : dict of str to ndarray of float64 of shape (n_features_in_,)
         The same for "shared", "inlier", "outlier" and "task_specific".
     task_feature_importances_ : ndarray of float64 of shape (n_tasks, n_features_in_)
@@ -178,11 +186,13 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
     (2, 2)
     """
 
-    __metadata_request__predict_proba: ClassVar[dict] = {"task": True}
-    __metadata_request__decision_function: ClassVar[dict] = {"task": True}
+    classes_: NDArray[Any]
 
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseRMTGB._parameter_constraints,
+    __metadata_request__predict_proba: ClassVar[dict[str, Any]] = {"task": True}
+    __metadata_request__decision_function: ClassVar[dict[str, Any]] = {"task": True}
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **COMMON_CONSTRAINTS,
         "loss": [StrOptions({"log_loss"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -190,38 +200,38 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
     def __init__(  # noqa: PLR0913
         self,
         *,
-        task_feature=None,
-        loss="log_loss",
-        class_weight=None,
-        n_iter_shared=1000,
-        n_iter_partition=1000,
-        n_iter_task=500,
-        learning_rate=0.05,
-        max_leaf_nodes=16,
-        max_depth=None,
-        min_samples_leaf="auto",
-        max_leaf_nodes_task=8,
-        min_samples_leaf_task=5,
-        l2_regularization=1.0,
-        partition_regularization=0.1,
-        task_baseline="shrunken",
-        cluster_tasks=True,
-        max_bins=255,
-        categorical_features="from_dtype",
-        subsample=1.0,
-        splitter="auto",
-        linear_leaves=True,
-        max_features=1.0,
-        early_stopping="auto",
-        validation_fraction=0.15,
-        n_iter_no_change=30,
-        tol=1e-7,
-        unknown_task="shared",
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        task_feature: str | int | None = None,
+        loss: str = "log_loss",
+        class_weight: Mapping[Any, float] | str | None = None,
+        n_iter_shared: int = 1000,
+        n_iter_partition: int = 1000,
+        n_iter_task: int = 500,
+        learning_rate: float = 0.05,
+        max_leaf_nodes: int | None = 16,
+        max_depth: int | None = None,
+        min_samples_leaf: int | str = "auto",
+        max_leaf_nodes_task: int | None = 8,
+        min_samples_leaf_task: int = 5,
+        l2_regularization: float = 1.0,
+        partition_regularization: float = 0.1,
+        task_baseline: str = "shrunken",
+        cluster_tasks: bool = True,
+        max_bins: int = 255,
+        categorical_features: Sequence[Any] | NDArray[Any] | None = "from_dtype",
+        subsample: float = 1.0,
+        splitter: str = "auto",
+        linear_leaves: bool = True,
+        max_features: float = 1.0,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-7,
+        unknown_task: str = "shared",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.task_feature = task_feature
         self.loss = loss
         self.class_weight = class_weight
@@ -254,12 +264,14 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read_target(self, y, name="y"):
+    def _read_target(self, y: Any, name: str = "y") -> NDArray[Any]:
         column = read_target(y, name)
-        check_classification_targets(y)
+        check_classification_targets(column)
         return column
 
-    def _fit_target(self, y, weight, former):
+    def _fit_target(
+        self, y: NDArray[Any], weight: FloatArray, continues: bool
+    ) -> tuple[FloatArray, FloatArray]:
         """Learn the classes, return their codes and the weights of the rows."""
         classes, codes = np.unique(y, return_inverse=True)
         if classes.size < 2:
@@ -267,48 +279,22 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
                 f"{type(self).__name__} needs rows of at least 2 classes, got 1 class: "
                 f"{classes.tolist()[0]!r}."
             )
-        if former is None:
+        if not continues:
             self.classes_ = classes
         elif not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"warm_start=True goes on with the classes {self.classes_.tolist()} of the former "
                 f"fit, but y holds {classes.tolist()}. Fit with warm_start=False."
             )
-        return codes.astype(np.float64), self._weigh_classes(codes, weight)
+        return codes.astype(np.float64), weigh_classes(self.class_weight, classes, codes, weight)
 
-    def _weigh_classes(self, codes, weight):
-        """Multiply weights by ``class_weight``; their sum does not become smaller."""
-        if self.class_weight is None:
-            return weight
-        if isinstance(self.class_weight, str):
-            by_class = 1.0 / np.bincount(codes, weight)
-        else:
-            by_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_[codes]
-            )
-            if not np.all(by_class > 0.0):
-                raise ValueError(
-                    f"class_weight must be positive for every class, got {self.class_weight}."
-                )
-        weighed, n_classes = weight * by_class[codes], self.classes_.size
-        if isinstance(self.class_weight, str):
-            return weighed * (weight.sum() / n_classes)
-        return weighed * max(1.0, weight.sum() / weighed.sum())
+    def _encode_target(self, y: NDArray[Any], name: str = "y") -> FloatArray:
+        return encode_classes(y, self.classes_, name)
 
-    def _encode_target(self, y, name="y"):
-        codes = np.minimum(np.searchsorted(self.classes_, y), self.classes_.size - 1)
-        foreign = self.classes_[codes] != y
-        if foreign.any():
-            raise ValueError(
-                f"{name} holds the class {y[foreign].tolist()[0]!r}, known are "
-                f"{self.classes_.tolist()}."
-            )
-        return codes.astype(np.float64)
-
-    def _make_loss(self, rows):
+    def _make_loss(self, rows: Rows) -> Loss:
         return make_loss("log_loss", n_classes=self.classes_.size)
 
-    def decision_function(self, X, *, task=None):
+    def decision_function(self, X: Any, *, task: Any = None) -> FloatArray:
         """Return raw predictions.
 
         Parameters
@@ -323,9 +309,9 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         ndarray of float64 of shape (n_samples,) or (n_samples, n_classes)
             The log-odds of ``classes_[1]`` for two classes, else one score per class.
         """
-        return _by_row(self._raw(X, task))
+        return by_row(self._raw(X, task))
 
-    def predict_proba(self, X, *, task=None):
+    def predict_proba(self, X: Any, *, task: Any = None) -> FloatArray:
         """Return the probabilities of the classes; parameters as for decision_function.
 
         Returns
@@ -335,7 +321,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         """
         return self._probabilities(self._raw(X, task))
 
-    def predict(self, X, *, task=None):
+    def predict(self, X: Any, *, task: Any = None) -> NDArray[Any]:
         """Return the most probable class; parameters as for decision_function.
 
         Returns
@@ -345,7 +331,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         """
         return self._labels(self._raw(X, task))
 
-    def staged_predict(self, X, *, task=None):
+    def staged_predict(self, X: Any, *, task: Any = None) -> Iterator[NDArray[Any]]:
         """Yield the prediction after each round of each stage; parameters as for predict.
 
         Yields
@@ -355,7 +341,7 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         for raw in self._staged_raw(X, task):
             yield self._labels(raw)
 
-    def staged_predict_proba(self, X, *, task=None):
+    def staged_predict_proba(self, X: Any, *, task: Any = None) -> Iterator[FloatArray]:
         """Yield the probabilities after each round of each stage; as for predict_proba.
 
         Yields
@@ -365,17 +351,19 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         for raw in self._staged_raw(X, task):
             yield self._probabilities(raw)
 
-    def _labels(self, raw):
+    def _labels(self, raw: FloatArray) -> NDArray[Any]:
         codes = raw[0] > 0 if raw.shape[0] == 1 else raw.argmax(axis=0)
         return self.classes_[codes.astype(np.int64)]
 
-    def _probabilities(self, raw):
+    def _probabilities(self, raw: FloatArray) -> FloatArray:
         probability = self._loss.inverse_link(raw)
         if raw.shape[0] == 1:
             return np.column_stack([1.0 - probability[0], probability[0]])
         return np.ascontiguousarray(probability.T)
 
-    def score(self, X, y, sample_weight=None, *, task=None):
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, task: Any = None
+    ) -> float:
         """Return the share of correct predictions.
 
         Parameters
@@ -390,10 +378,17 @@ class RMTGBClassifier(TaskScores, ClassifierMixin, BaseRMTGB):
         -------
         float
         """
-        return accuracy_score(y, self.predict(X, task=task), sample_weight=sample_weight)
+        return float(accuracy_score(y, self.predict(X, task=task), sample_weight=sample_weight))
 
-    _metric_name = "log loss"
+    @property
+    def _metric_name(self) -> str:
+        return "log loss"
 
-    def _metric(self, y, raw, weight):
-        chosen = self._probabilities(raw)[np.arange(y.size), y.astype(np.int64)]
+    def _metric_input(self, other: Self, raw: FloatArray) -> FloatArray:
+        probability = np.zeros((raw.shape[1], self.classes_.size))  # other may know fewer classes
+        probability[:, np.searchsorted(self.classes_, other.classes_)] = other._probabilities(raw)
+        return probability
+
+    def _metric(self, y: FloatArray, prediction: FloatArray, weight: FloatArray) -> float:
+        chosen = prediction[np.arange(y.size), y.astype(np.int64)]
         return float(np.average(-np.log(np.maximum(chosen, 1e-15)), weights=weight))

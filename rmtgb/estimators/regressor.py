@@ -1,9 +1,11 @@
 """The regressor."""
 
+from collections.abc import Iterator, Sequence
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import (
     mean_absolute_error,
@@ -14,10 +16,14 @@ from sklearn.metrics import (
 )
 
 from rmtgb._compat import Interval, StrOptions
-from rmtgb.estimators._base import BaseRMTGB
+from rmtgb.boosting.fit import Rows
+from rmtgb.estimators._base import RandomState
+from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
+from rmtgb.estimators._inspection import InspectedRMTGB
 from rmtgb.estimators._target import read_target
-from rmtgb.estimators._task_scores import TaskScores
-from rmtgb.losses import make_loss
+from rmtgb.losses import Loss, make_loss
+
+FloatArray = NDArray[np.float64]
 
 #: What ``task_scores`` reports for each loss, huber as the first.
 _METRICS = {
@@ -28,7 +34,7 @@ _METRICS = {
 }
 
 
-class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
+class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
     """Robust multi-task gradient boosting for regression.
 
     The prediction for features x of task t, on the scale of the link, is
@@ -49,8 +55,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     ----------
     task_feature : str, int or None, default=None
         Name or position of the column of X that holds the task labels: strings, integers,
-        categories or any other hashable ones. With None the rows are of one task, unless
-        labels are given to ``fit`` as ``task``.
+        categories or any other hashable ones. An integer is a position, never a name. With
+        None the rows are of one task, unless labels are given to ``fit`` as ``task``.
     loss : str, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile" or "poisson". The last one has a
         log link and takes y >= 0.
@@ -93,9 +99,9 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Which features are categorical: those of a categorical dtype in a data frame; names,
-        positions among all columns of X, or a mask of them; or none. Categories that were not
-        seen are missing values.
+        Which features are categorical: those of a categorical dtype in a data frame; names
+        and positions among all columns of X, or a mask of them; or none. Categories that were
+        not seen are missing values.
     subsample : float, default=1.0
         Share of the rows that are drawn for each tree, in (0, 1].
     splitter : {"auto", "best", "random"}, default="auto"
@@ -112,7 +118,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
-        anew with these. "auto" does so from 200 rows on, or if ``fit`` is given ``X_val``.
+        anew with these. "auto" does so from a sum of weights of 200 (200 rows without
+        weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30
@@ -155,7 +162,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         Mean loss before the first and after each round of the stages "shared", "partition" and
         "task", of the fit that stage lengths were chosen by; empty if they were given.
     feature_importances_ : ndarray of float64 of shape (n_features_in_,)
-        Gain of the splits on each feature as a share of all gain; zero for the task column.
+        Gain of the splits on each feature as a share of all gain. The task column has that of
+        splits on the cluster of tasks, so zero if none are used.
     stage_feature_importances_ : dict of str to ndarray of float64 of shape (n_features_in_,)
         The same for "shared", "inlier", "outlier" and "task_specific".
     task_feature_importances_ : ndarray of float64 of shape (n_tasks, n_features_in_)
@@ -191,8 +199,8 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     ['baseline', 'shared', 'inlier', 'outlier', 'task_specific']
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseRMTGB._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **COMMON_CONSTRAINTS,
         "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
@@ -201,39 +209,39 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
     def __init__(  # noqa: PLR0913
         self,
         *,
-        task_feature=None,
-        loss="squared_error",
-        quantile=0.5,
-        huber_delta=1.345,
-        n_iter_shared=1000,
-        n_iter_partition=1000,
-        n_iter_task=500,
-        learning_rate=0.05,
-        max_leaf_nodes=16,
-        max_depth=None,
-        min_samples_leaf="auto",
-        max_leaf_nodes_task=8,
-        min_samples_leaf_task=5,
-        l2_regularization=1.0,
-        partition_regularization=0.1,
-        task_baseline="shrunken",
-        cluster_tasks=True,
-        max_bins=255,
-        categorical_features="from_dtype",
-        subsample=1.0,
-        splitter="auto",
-        linear_leaves=True,
-        max_features=1.0,
-        early_stopping="auto",
-        validation_fraction=0.15,
-        n_iter_no_change=30,
-        tol=1e-7,
-        unknown_task="shared",
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        task_feature: str | int | None = None,
+        loss: str = "squared_error",
+        quantile: float = 0.5,
+        huber_delta: float = 1.345,
+        n_iter_shared: int = 1000,
+        n_iter_partition: int = 1000,
+        n_iter_task: int = 500,
+        learning_rate: float = 0.05,
+        max_leaf_nodes: int | None = 16,
+        max_depth: int | None = None,
+        min_samples_leaf: int | str = "auto",
+        max_leaf_nodes_task: int | None = 8,
+        min_samples_leaf_task: int = 5,
+        l2_regularization: float = 1.0,
+        partition_regularization: float = 0.1,
+        task_baseline: str = "shrunken",
+        cluster_tasks: bool = True,
+        max_bins: int = 255,
+        categorical_features: Sequence[Any] | NDArray[Any] | None = "from_dtype",
+        subsample: float = 1.0,
+        splitter: str = "auto",
+        linear_leaves: bool = True,
+        max_features: float = 1.0,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-7,
+        unknown_task: str = "shared",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.task_feature = task_feature
         self.loss = loss
         self.quantile = quantile
@@ -267,16 +275,18 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read_target(self, y, name="y"):
+    def _read_target(self, y: Any, name: str = "y") -> NDArray[Any]:
         return read_target(y, name, np.float64)
 
-    def _fit_target(self, y, weight, former):
+    def _fit_target(
+        self, y: NDArray[Any], weight: FloatArray, continues: bool
+    ) -> tuple[FloatArray, FloatArray]:
         return y, weight
 
-    def _encode_target(self, y, name="y"):
+    def _encode_target(self, y: NDArray[Any], name: str = "y") -> FloatArray:
         return y
 
-    def _make_loss(self, rows):
+    def _make_loss(self, rows: Rows) -> Loss:
         loss = make_loss(
             self.loss,
             quantile=self.quantile,
@@ -287,7 +297,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         loss.check_target(rows.y)
         return loss
 
-    def predict(self, X, *, task=None):
+    def predict(self, X: Any, *, task: Any = None) -> FloatArray:
         """Predict targets.
 
         Parameters
@@ -304,7 +314,7 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         """
         return self._predict_raw(self._raw(X, task))
 
-    def staged_predict(self, X, *, task=None):
+    def staged_predict(self, X: Any, *, task: Any = None) -> Iterator[FloatArray]:
         """Yield the prediction after each round of each stage; parameters as for predict.
 
         Yields
@@ -314,10 +324,13 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         for raw in self._staged_raw(X, task):
             yield self._predict_raw(raw)
 
-    def _predict_raw(self, raw):
-        return self._loss.inverse_link(raw)[0]
+    def _predict_raw(self, raw: FloatArray) -> FloatArray:
+        prediction: FloatArray = self._loss.inverse_link(raw)[0]
+        return prediction
 
-    def score(self, X, y, sample_weight=None, *, task=None):
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, task: Any = None
+    ) -> float:
         """Return the coefficient of determination R^2 of the prediction.
 
         Parameters
@@ -333,13 +346,16 @@ class RMTGBRegressor(TaskScores, RegressorMixin, BaseRMTGB):
         float
             At most 1.
         """
-        return r2_score(y, self.predict(X, task=task), sample_weight=sample_weight)
+        return float(r2_score(y, self.predict(X, task=task), sample_weight=sample_weight))
 
     @property
-    def _metric_name(self):
+    def _metric_name(self) -> str:
         return _METRICS.get(self._loss.name, _METRICS["squared_error"])[0]
 
-    def _metric(self, y, raw, weight):
+    def _metric_input(self, other: Self, raw: FloatArray) -> FloatArray:
+        return other._predict_raw(raw)
+
+    def _metric(self, y: FloatArray, prediction: FloatArray, weight: FloatArray) -> float:
         metric = _METRICS.get(self._loss.name, _METRICS["squared_error"])[1]
         level = {"alpha": self._loss.parameter} if self._loss.name == "quantile" else {}
-        return float(metric(y, self._predict_raw(raw), sample_weight=weight, **level))
+        return float(metric(y, prediction, sample_weight=weight, **level))

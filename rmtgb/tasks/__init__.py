@@ -5,13 +5,12 @@ baseline and outlier_gate hold the parameters that each task has of its own.
 """
 
 from rmtgb.tasks.column import split_task_column
-from rmtgb.tasks.encoder import TaskEncoder, as_label_array, describe_unseen
+from rmtgb.tasks.encoder import TaskEncoder, describe_unseen
 from rmtgb.tasks.index import TaskIndex
 
 __all__ = [
     "TaskEncoder",
     "TaskIndex",
-    "as_label_array",
     "describe_unseen",
     "split_task_column",
 ]

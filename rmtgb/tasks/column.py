@@ -7,12 +7,11 @@ import operator
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from numpy.typing import NDArray
 
-from rmtgb.tasks.encoder import as_label_array
+from rmtgb.containers import as_array, as_frame, refuse_ambiguous_position
 
 _MAX_LISTED_COLUMNS = 10
 
@@ -22,7 +21,7 @@ def split_task_column(
     task_feature: str | int | None,
     *,
     fitted_names: Sequence[Any] | None = None,
-) -> tuple[Any, np.ndarray | None]:
+) -> tuple[Any, NDArray[Any] | None]:
     """Split X into its features and the labels of its task column.
 
     Parameters
@@ -45,7 +44,7 @@ def split_task_column(
         first or last column is split off it is a view. X itself if `task_feature` is
         None.
     labels : ndarray of shape (n_samples,), or None if `task_feature` is None
-        Native dtype or object, as `as_label_array` gives it; may be a view of X.
+        Native dtype or object, as `as_array` gives it; may be a view of X.
 
     Raises
     ------
@@ -61,15 +60,11 @@ def split_task_column(
     if isinstance(X, pd.DataFrame):
         position = _position_in_names(list(X.columns), task_feature, fitted_names)
         features = X.iloc[:, _all_but(position, X.shape[1])]
-        return features, as_label_array(X.iloc[:, position])
-    _reject_unsupported(X)
-    frame = nw.from_native(X, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
+        return features, as_array(X.iloc[:, position])
+    frame = as_frame(X)
+    if frame is not None:
         name = frame.columns[_position_in_names(frame.columns, task_feature, fitted_names)]
-        return frame.drop(name).to_native(), as_label_array(frame.get_column(name))
-    if isinstance(frame, nw.LazyFrame):
-        msg = f"X is a lazy frame ({type(X).__name__}), which has no rows yet: give X.collect()."
-        raise TypeError(msg)
+        return frame.drop(name).to_native(), as_array(frame.get_column(name))
     if isinstance(X, list | tuple) and X and isinstance(X[0], list | tuple):
         return _split_rows(X, task_feature, fitted_names)
     return _split_array(X, task_feature, fitted_names)
@@ -91,26 +86,14 @@ def _check_task_feature(task_feature: Any) -> str | int:
     raise TypeError(msg)
 
 
-def _reject_unsupported(X: Any) -> None:
-    if sparse.issparse(X):
-        msg = (
-            f"X is a sparse {type(X).__name__}, which is not supported: "
-            "give a dense array (X.toarray()) or a data frame."
-        )
-        raise TypeError(msg)
-    if X is None or isinstance(X, dict | set | frozenset | str | bytes):
-        msg = f"X must be a data frame, an array or a list of rows, got {type(X).__name__}."
-        raise TypeError(msg)
-
-
 def _split_array(
     X: Any, task_feature: str | int, fitted_names: Sequence[Any] | None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     array = X if isinstance(X, np.ndarray) else np.asarray(X)
     _check_two_dimensional(array.ndim)
     n_columns = array.shape[1]
     position = _position_without_names(n_columns, task_feature, fitted_names, type(X).__name__)
-    labels = as_label_array(array[:, position])
+    labels = as_array(array[:, position])
     columns = _all_but(position, n_columns)
     if isinstance(columns, slice):
         return array[:, columns], labels
@@ -120,7 +103,7 @@ def _split_array(
 
 def _split_rows(
     X: Sequence[Any], task_feature: str | int, fitted_names: Sequence[Any] | None
-) -> tuple[list[list[Any]], np.ndarray]:
+) -> tuple[list[list[Any]], NDArray[Any]]:
     n_columns = len(X[0])
     for i, row in enumerate(X):
         if not isinstance(row, list | tuple) or len(row) != n_columns:
@@ -131,7 +114,7 @@ def _split_rows(
             raise ValueError(msg)
     position = _position_without_names(n_columns, task_feature, fitted_names, "list")
     features = [[*row[:position], *row[position + 1 :]] for row in X]
-    return features, as_label_array([row[position] for row in X])
+    return features, as_array([row[position] for row in X])
 
 
 def _check_two_dimensional(n_dimensions: int) -> None:
@@ -147,7 +130,7 @@ def _check_two_dimensional(n_dimensions: int) -> None:
     raise ValueError(msg)
 
 
-def _all_but(position: int, n_columns: int) -> slice | np.ndarray:
+def _all_but(position: int, n_columns: int) -> slice | NDArray[np.intp]:
     """Select every column but one: by a slice, hence as a view, where one can say it."""
     if position == 0:
         return slice(1, None)
@@ -170,6 +153,7 @@ def _position_in_names(
             )
             raise ValueError(msg)
         _raise_absent_name(names, task_feature)
+    refuse_ambiguous_position(task_feature, names, "task_feature")
     position = _checked_position(task_feature, len(names))
     if fitted_names is not None:
         fitted_position = _checked_position(task_feature, len(fitted_names))

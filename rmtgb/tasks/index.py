@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _DIGIT_BITS = 16
 
@@ -25,9 +26,9 @@ class TaskIndex:
         The rows of task t are ``order[offsets[t]:offsets[t + 1]]``; a task may have none.
     """
 
-    codes: np.ndarray
-    order: np.ndarray
-    offsets: np.ndarray
+    codes: NDArray[np.int64]
+    order: NDArray[np.intp]
+    offsets: NDArray[np.int64]
 
     @classmethod
     def from_codes(cls, codes: Any, n_tasks: int) -> TaskIndex:
@@ -78,11 +79,11 @@ class TaskIndex:
         return self.offsets.size - 1
 
     @property
-    def counts(self) -> np.ndarray:
+    def counts(self) -> NDArray[np.int64]:
         """Number of rows per task, int64 of shape (n_tasks,)."""
         return np.diff(self.offsets)
 
-    def rows(self, task: int) -> np.ndarray:
+    def rows(self, task: int) -> NDArray[np.intp]:
         """Return the row numbers of one task.
 
         Parameters
@@ -106,7 +107,7 @@ class TaskIndex:
         return self.order[self.offsets[task] : self.offsets[task + 1]]
 
 
-def _stable_order(codes: np.ndarray, n_tasks: int) -> np.ndarray:
+def _stable_order(codes: NDArray[np.int64], n_tasks: int) -> NDArray[np.intp]:
     # numpy's stable sort is a linear radix sort for 16-bit integers only, and ten times
     # slower on int64: so sort by one 16-bit digit after the other
     order = np.argsort(codes.astype(np.uint16), kind="stable")

@@ -167,6 +167,7 @@ class TestMetaEstimators:
         model = fit(recorder, data)
         recorder.ended.clear()
         model.task_scores(data.X, data.y)
+        model.task_scores(data.X, data.y, X_train=data.X, y_train=data.y)
         assert recorder.ended == []
 
 

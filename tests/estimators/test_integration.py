@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
@@ -74,12 +75,12 @@ class TestEstimatorContract:
         )
         assert large < 2 * small
         assert small < 50_000
-        data = school()
+
+    def test_a_pickle_scores_tasks(self, data):
         model = regressor().fit(data.X, data.y)
-        model.task_scores(data.X, data.y)
-        assert not {"_training_rows", "_reference_models"} & set(vars(_reload(model)))
-        with pytest.raises(ValueError, match="no longer has them; fit it again"):
-            _reload(model).task_scores(data.X, data.y)
+        table = _reload(model).task_scores(data.X, data.y, X_train=data.X, y_train=data.y)
+        expected = model.task_scores(data.X, data.y, X_train=data.X, y_train=data.y)
+        pd.testing.assert_frame_equal(table, expected)
 
     def test_feature_names(self, data):
         model = regressor().fit(data.X, data.y)

@@ -1,4 +1,4 @@
-"""What a fitted model tells about itself: parts, rounds, curves, importances, task scores."""
+"""What a fitted model tells about itself: parts, rounds, curves, importances."""
 
 import numpy as np
 import pandas as pd
@@ -297,93 +297,6 @@ METRICS = {
     "quantile": ("mean pinball loss", mean_pinball_loss),
     "poisson": ("mean Poisson deviance", mean_poisson_deviance),
 }
-
-
-class TestTaskScores:
-    @pytest.mark.parametrize("case", LOSSES)
-    def test_values(self, case):
-        model, data = fit(case)
-        new = school(n_outlier_tasks=1, seed=7)
-        new.y = np.exp(new.y) if case == "poisson" else new.y
-        name, metric = METRICS[case]
-        table = model.task_scores(new.X, new.y)
-        assert table.attrs["metric"] == name
-        assert table.columns.tolist() == [
-            "rows",
-            "rmtgb",
-            "pooled",
-            "single_task",
-            "outlier_weight",
-        ]
-        assert table.index.tolist() == list("abcde")
-        assert table.index.name == "task"
-        assert table["rows"].tolist() == [40] * 5
-        np.testing.assert_array_equal(table["outlier_weight"], model.outlier_weights_)
-        reference = {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": 0}
-        models = {"rmtgb": model} | {
-            column: clone(model)
-            .set_params(**reference | {stage: 18}, task_baseline="global")
-            .fit(data.X, data.y)
-            for column, stage in (("pooled", "n_iter_shared"), ("single_task", "n_iter_task"))
-        }
-        for column, fitted in models.items():
-            prediction = fitted.predict(new.X)
-            for label in "abcde":
-                rows = new.task == label
-                np.testing.assert_allclose(
-                    table.loc[label, column], metric(new.y[rows], prediction[rows])
-                )
-
-    @pytest.mark.parametrize("names", [None, "strings"])
-    @pytest.mark.parametrize("case", ["binary", "multiclass"])
-    def test_values_of_a_classifier(self, case, names):
-        model, data = make(case)
-        y = data.y if names is None else np.array(["u", "v", "w"])[data.y]
-        table = model.fit(data.X, y).task_scores(data.X, y)
-        assert table.attrs["metric"] == "log loss"
-        probability = model.predict_proba(data.X)
-        for label in "abcde":
-            rows = data.task == label
-            np.testing.assert_allclose(
-                table.loc[label, "rmtgb"],
-                log_loss(y[rows], probability[rows], labels=model.classes_),
-            )
-
-    def test_weights(self):
-        model, data = fit("squared_error")
-        weight = np.arange(200) % 3
-        table = model.task_scores(data.X, data.y, sample_weight=weight)
-        rows = np.repeat(np.arange(200), weight)
-        repeated = model.task_scores(data.X.iloc[rows], data.y[rows])
-        np.testing.assert_allclose(table["rmtgb"], repeated["rmtgb"])
-        assert table["rows"].sum() == np.count_nonzero(weight)
-
-    def test_tasks_that_occur(self):
-        model, data = fit("squared_error")
-        some = np.isin(data.task, ["b", "d"])
-        assert model.task_scores(data.X[some], data.y[some]).index.tolist() == ["b", "d"]
-
-    def test_labels_apart_and_columns_of_targets(self):
-        data = school()
-        model = RMTGBRegressor(**few_rounds(3), random_state=0)
-        model.fit(data.features, data.y, task=data.task)
-        table = model.task_scores(data.features, data.y, task=data.task)
-        by_column = RMTGBRegressor(task_feature="school", **few_rounds(3), random_state=0)
-        expected = by_column.fit(data.X, data.y).task_scores(data.X, pd.Series(data.y))
-        pd.testing.assert_frame_equal(table, expected)
-
-    def test_a_further_fit_forgets_the_models_of_the_former(self):
-        model, data = fit("squared_error")
-        model.task_scores(data.X, data.y)
-        other = school(seed=9)
-        table = model.fit(other.X, other.y).task_scores(other.X, other.y)
-        expected = clone(model).fit(other.X, other.y).task_scores(other.X, other.y)
-        pd.testing.assert_frame_equal(table, expected)
-
-    def test_an_unknown_class(self):
-        model, data = fit("binary")
-        with pytest.raises(ValueError, match=r"y holds the class 2, known are \[0, 1\]"):
-            model.task_scores(data.X, data.y + 1)
 
 
 class TestLearning:

@@ -107,6 +107,7 @@ class TestUnseenTasks:
             lambda X: list(model.staged_predict(X)),
             lambda X: model.score(X, y),
             lambda X: model.task_scores(X, y),
+            lambda X: model.task_scores(X, y, X_train=data.X, y_train=y),
         ]
         for call in calls:
             with pytest.warns(UserWarning, match="unseen") as caught:
@@ -381,6 +382,7 @@ class TestCallersData:
         list(model.staged_predict(X))
         model.score(X, y)
         model.task_scores(X, y)
+        model.task_scores(X, y, X_train=X, y_train=y)
 
     @pytest.mark.parametrize("missing", [False, True])
     def test_a_data_frame_is_left_alone(self, data, missing):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from rmtgb.tasks import TaskEncoder, as_label_array, describe_unseen
+from rmtgb.containers import as_array
+from rmtgb.tasks import TaskEncoder, describe_unseen
 
 DAY = dt.datetime(2024, 2, 29)
 NEXT_DAY = dt.datetime(2024, 3, 1)
@@ -71,7 +72,7 @@ def test_every_kind_of_label(labels):
     assert_array_equal(encoder.encode(encoder.tasks_), [0, 1, 2])
     assert_array_equal(TaskEncoder().fit(encoder.tasks_).tasks_, encoder.tasks_)
     assert_array_equal(pickle.loads(pickle.dumps(encoder)).encode(labels), codes)
-    assert_array_equal(as_label_array(labels), as_label_array(before))
+    assert_array_equal(as_array(labels), as_array(before))
     assert type(labels) is type(before)
 
 
@@ -217,7 +218,7 @@ def test_labels_that_cannot_be_compared():
 
 @pytest.mark.parametrize("labels", [[[1], [2]], [{}], pl.Series([[1], [2]])])
 def test_unhashable_labels(labels):
-    with pytest.raises(TypeError, match="Task labels must be hashable"):
+    with pytest.raises(TypeError, match="The task column must hold labels that are hashable"):
         TaskEncoder().fit(labels)
 
 
@@ -225,7 +226,7 @@ def test_unhashable_labels(labels):
     "labels", ["abc", 3, {1, 2}, np.ones((3, 1)), pd.DataFrame({"a": [1]}), np.array(1)]
 )
 def test_labels_of_another_dimension(labels):
-    with pytest.raises(ValueError, match="Task labels must be one-dimensional, got"):
+    with pytest.raises(ValueError, match="The task column must be one-dimensional, got"):
         TaskEncoder().fit(labels)
 
 
@@ -247,7 +248,8 @@ def test_ten_thousand_labels():
 
 
 def test_pickle_before_fit():
-    assert not vars(pickle.loads(pickle.dumps(TaskEncoder())))
+    encoder = pickle.loads(pickle.dumps(TaskEncoder()))
+    assert encoder.fit(["b", "a"]).tasks_.tolist() == ["a", "b"]
 
 
 def test_describe_unseen():

@@ -1,0 +1,48 @@
+"""What values the parameters of both estimators may have."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from rmtgb._compat import Interval, StrOptions
+
+#: Whether the trees of stage 3 may try random thresholds; the first is taken where nothing is
+#: chosen on validation rows. Those of the other stages do, but for "best".
+SPLITTERS = {"auto": (False, True), "best": (False,), "random": (True,)}
+
+COMMON_CONSTRAINTS: dict[str, Any] = {
+    "task_feature": [str, Integral, None],
+    "n_iter_shared": [Interval(Integral, 0, None, closed="left")],
+    "n_iter_partition": [Interval(Integral, 0, None, closed="left")],
+    "n_iter_task": [Interval(Integral, 0, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
+    "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+    "min_samples_leaf": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "max_leaf_nodes_task": [Interval(Integral, 2, None, closed="left"), None],
+    "min_samples_leaf_task": [Interval(Integral, 1, None, closed="left")],
+    "l2_regularization": [Interval(Real, 0, None, closed="left")],
+    "partition_regularization": [Interval(Real, 0, None, closed="left")],
+    "task_baseline": [StrOptions({"shrunken", "global", "zero"})],
+    "max_bins": [Interval(Integral, 2, 255, closed="both")],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "subsample": [Interval(Real, 0, 1, closed="right")],
+    "splitter": [StrOptions(set(SPLITTERS))],
+    "linear_leaves": ["boolean"],
+    "cluster_tasks": ["boolean"],
+    "max_features": [Interval(Real, 0, 1, closed="right")],
+    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "unknown_task": [StrOptions({"shared", "error"})],
+    "warm_start": ["boolean"],
+    "n_jobs": [
+        Interval(Integral, None, -1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    ],
+    "random_state": ["random_state", np.random.Generator],
+    "verbose": ["verbose"],
+}

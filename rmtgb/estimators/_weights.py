@@ -1,0 +1,149 @@
+"""Sample weights: repetitions or relative ones, and never too large to add up."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
+
+from rmtgb._compat import check_sample_weight
+from rmtgb.estimators._warn import warn_caller
+
+FloatArray = NDArray[np.float64]
+
+#: Largest total of weights, as exponent of two: up to there sums of integers are exact.
+LARGEST_TOTAL = 53
+
+#: Mean weight above which a warning asks whether repetitions are meant: nobody writes down that
+#: many copies of every row, whereas survey weights and amounts of money are that large.
+LARGE_MEAN = 10.0
+
+
+def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") -> FloatArray:
+    """Return weights as they count in a fit.
+
+    Weights that are all integers are repetitions, and are kept; if they add up to more than
+    2**53, a power of two is divided out of them. All others are relative, and are scaled to a
+    mean of one over the rows whose weight is positive.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_rows,), number or None
+        As the user gave it; None stands for ones.
+    n_rows : int
+        Number of rows.
+    name : str, default="sample_weight"
+        What to call it in messages.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_rows,)
+        A new array. Weights so small that the largest makes them vanish are zero.
+
+    Raises
+    ------
+    ValueError
+        If a weight is missing, negative or infinite, or all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    if np.ma.is_masked(sample_weight):
+        n_masked = np.ma.count_masked(sample_weight)
+        raise ValueError(f"{name} is masked in {n_masked} rows; every row needs a weight >= 0.")
+    weight: FloatArray = check_sample_weight(
+        sample_weight, np.empty(n_rows), dtype=np.float64, copy=True
+    )
+    negative = np.flatnonzero(weight < 0)
+    if negative.size:
+        raise ValueError(
+            f"Negative values in data passed to `{name}`: {negative.size} weights, the first is "
+            f"{weight[negative[0]]:g} in row {negative[0]}; weights >= 0 are allowed."
+        )
+    if not weight.any():
+        raise ValueError(f"{name} is zero for every row; at least 2 must be positive.")
+    if np.all(weight == np.floor(weight)):
+        return _within_largest_total(weight)
+    # the largest is taken out first: neither the sum of large ones nor of small ones is exact
+    weight /= weight.max()
+    return weight / weight[weight > 0].mean()
+
+
+def warn_of_large_weights(sample_weight: Any, weight: FloatArray) -> None:
+    """Say what weights mean whose mean is so large that something else may be meant.
+
+    Parameters
+    ----------
+    sample_weight : array-like or None
+        As the user gave it.
+    weight : ndarray of float64 of shape (n_rows,)
+        What :func:`read_weight` made of it.
+    """
+    if sample_weight is None:
+        return
+    given = np.asarray(sample_weight, dtype=np.float64)
+    given = given[given > 0]
+    mean = float(np.mean(given / given.max()) * given.max())
+    if mean <= LARGE_MEAN:
+        return
+    if np.all(given == np.floor(given)):
+        meaning = (
+            "are integers and count as repeated rows, so leaf sizes, regularisation and "
+            f"validation see {weight.sum():.6g} rows in place of {given.size}; divide them by "
+            "their mean if they are meant to be relative"
+        )
+    else:
+        meaning = (
+            "are taken as relative and scaled to a mean of one; divide them by their mean "
+            "yourself to say that this is meant"
+        )
+    warn_caller(f"The weights in sample_weight have a mean of {mean:.6g} and {meaning}.")
+
+
+def weigh_classes(
+    class_weight: Mapping[Any, float] | str | None,
+    classes: NDArray[Any],
+    codes: NDArray[np.int64],
+    weight: FloatArray,
+) -> FloatArray:
+    """Multiply weights by those of their classes; their sum does not become smaller.
+
+    Parameters
+    ----------
+    class_weight : mapping, "balanced" or None
+        As the user gave it.
+    classes : ndarray of shape (n_classes,)
+        In sorted order.
+    codes : ndarray of int64 of shape (n_samples,)
+        Position of each row's class.
+    weight : ndarray of float64 of shape (n_samples,)
+        Positive.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the weight of a class is not positive.
+    """
+    if class_weight is None:
+        return weight
+    if isinstance(class_weight, str):
+        weighed: FloatArray = weight / np.bincount(codes, weight)[codes]
+        return weighed * (weight.sum() / classes.size)
+    by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+    if not np.all(by_class > 0.0):
+        raise ValueError(f"class_weight must be positive for every class, got {class_weight}.")
+    weighed = weight * by_class[codes]
+    return weighed * max(1.0, weight.sum() / weighed.sum())
+
+
+def _within_largest_total(weight: FloatArray) -> FloatArray:
+    """Divide integers by the smallest power of two that leaves their sum at most 2**53."""
+    exponent = math.frexp(weight.max())[1]
+    mantissa, carry = math.frexp(np.ldexp(weight, -exponent).sum())
+    excess = exponent + carry - (mantissa == 0.5) - LARGEST_TOTAL
+    return np.ldexp(weight, -excess) if excess > 0 else weight
