@@ -15,6 +15,10 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+#: An integer in compiled code, whose width and sign the compiler infers and mypy cannot know.
+Int: TypeAlias = Any
+#: A floating-point number there, of either precision.
+Float: TypeAlias = Any
 
 
 def check_integer(name: str, value: Any, minimum: int) -> int:

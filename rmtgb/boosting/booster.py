@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray
 from rmtgb.boosting.kernels.rounds import boost
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.records import BOOST
@@ -41,8 +42,8 @@ class Curve:
     """
 
     best_round: int
-    best_raw: NDArray[np.float64]
-    losses: NDArray[np.float64]
+    best_raw: FloatArray
+    losses: FloatArray
 
 
 class Booster:
@@ -70,7 +71,7 @@ class Booster:
         state: BoostState,
         trees: TreeSettings,
         formers: Sequence[Ensemble],
-        sides: NDArray[np.float64],
+        sides: FloatArray,
         seed: int,
         gate: Mapping[str, Array] | None = None,
         partition_regularization: float = 0.0,
@@ -82,7 +83,7 @@ class Booster:
         # the coefficients of a gate make hessians differ
         self._words = Words.choose(self._units, gate is None and training.constant_hessian)
         self._leaf_limit = int(trees.leaf_limits(self._units)[0])
-        self._numbers = {
+        self._numbers: dict[str, Any] = {
             "loss": training.loss.code,
             "loss_parameter": training.loss.parameter,
             "stage_seed": np.uint64(seed),

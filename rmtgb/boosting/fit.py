@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import IntArray
 from rmtgb.boosting.choose.clusters import cluster_tasks, may_have_clusters
 from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengths
 from rmtgb.boosting.choose.validation_split import split_by_content
@@ -85,7 +85,7 @@ class _Plan:
 
     rows: Rows
     validation: Rows | None
-    clusters: NDArray[np.int64] | None
+    clusters: IntArray | None
     mapper: BinMapper
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
@@ -138,9 +138,7 @@ class _Fit:
         state = BoostState(training, former.baseline.tasks, self.team, predictions)
         return self._fit_stages(state, former, stages, None)
 
-    def _plan(
-        self, rows: Rows, validation: Rows | None, clusters: NDArray[np.int64] | None
-    ) -> _Plan:
+    def _plan(self, rows: Rows, validation: Rows | None, clusters: IntArray | None) -> _Plan:
         """Choose bins for rows, with the cluster of their task as one more feature if given."""
         n_categories = self.settings.n_categories
         if clusters is not None:
@@ -248,5 +246,5 @@ class _Fit:
         return FitResult(model, lengths)
 
 
-def _with_cluster_feature(rows: Rows, clusters: NDArray[np.int64]) -> Rows:
+def _with_cluster_feature(rows: Rows, clusters: IntArray) -> Rows:
     return replace(rows, X=with_cluster_column(rows.X, rows.task_codes, clusters))

@@ -10,188 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
+from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
 from rmtgb.tasks.baseline import Baseline
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.standardizer import Standardizer
 
-FloatArray = NDArray[np.float64]
-
 #: Rows that are predicted at a time: their values stay in the second-level cache.
 BLOCK_ROWS = 4096
 
-PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
-
 
 def with_cluster_column(
-    X: NDArray[np.floating[Any]], task_codes: NDArray[np.int64], clusters: NDArray[np.int64]
+    X: NDArray[np.floating[Any]], task_codes: IntArray, clusters: IntArray
 ) -> NDArray[np.floating[Any]]:
     """Return features with each row's cluster of tasks as the last, NaN for an unseen task."""
     column = np.append(clusters, np.nan)[task_codes].astype(X.dtype)
     return np.ascontiguousarray(np.column_stack([X, column]))
-
-
-@dataclass(frozen=True)
-class Partition:
-    """What stage 2 has learned: two ensembles, and how each task is divided between them.
-
-    While rounds are made, the sides have no names. Afterwards the one with fewer rows' worth of
-    tasks is called outlier, and ``exchanged`` tells whether it is the first.
-
-    Attributes
-    ----------
-    sides : tuple of Ensemble
-        The two ensembles, as they were boosted.
-    theta, weights : ndarray of float64 of shape (n_tasks,)
-        Logit and weight of the second side.
-    theta_start : ndarray of float64 of shape (n_tasks,)
-        Where theta started, and where its penalty pulls it to.
-    exchanged : bool
-        Whether the first side is called outlier.
-    """
-
-    sides: tuple[Ensemble, Ensemble]
-    theta: FloatArray
-    weights: FloatArray
-    theta_start: FloatArray
-    exchanged: bool = False
-
-    @classmethod
-    def empty(cls, n_tasks: int, n_outputs: int) -> Partition:
-        """Return a partition without trees."""
-        none = Ensemble.empty(n_outputs)
-        return cls((none, none), np.zeros(n_tasks), np.full(n_tasks, 0.5), np.zeros(n_tasks))
-
-    def starting_at(self, theta: FloatArray) -> Partition:
-        """Return the partition before its first round."""
-        return replace(self, theta=theta, weights=1.0 / (1.0 + np.exp(-theta)), theta_start=theta)
-
-    @property
-    def n_rounds(self) -> int:
-        """Number of rounds."""
-        return self.sides[0].n_rounds
-
-    @property
-    def inlier(self) -> Ensemble:
-        """The ensemble of the inlier side."""
-        return self.sides[int(self.exchanged)]
-
-    @property
-    def outlier(self) -> Ensemble:
-        """The ensemble of the outlier side."""
-        return self.sides[1 - int(self.exchanged)]
-
-    @property
-    def outlier_theta(self) -> FloatArray:
-        """Logit of the outlier weight of each task, shape (n_tasks,)."""
-        return -self.theta if self.exchanged else self.theta
-
-    @property
-    def outlier_weights(self) -> FloatArray:
-        """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
-        return 1.0 - self.weights if self.exchanged else self.weights
-
-    @property
-    def unseen_weight(self) -> float:
-        """Weight w of a task that was not seen: the median of the inlier tasks'."""
-        weights = self.outlier_weights
-        inliers = weights[weights <= 0.5]
-        return float(np.median(inliers)) if inliers.size else 0.0
-
-    @property
-    def second_weights(self) -> FloatArray:
-        """Weights of the second side, shape (n_tasks + 1,), the last of a task not seen."""
-        unseen = self.unseen_weight
-        return np.append(self.weights, 1.0 - unseen if self.exchanged else unseen)
-
-
-@dataclass(frozen=True)
-class TaskEnsembles:
-    """The ensembles of all tasks, one after another.
-
-    Attributes
-    ----------
-    trees : Ensemble
-        All trees; those of task t are ``range(starts[t], starts[t + 1])``.
-    starts : ndarray of int64 of shape (n_tasks + 1,)
-    random_thresholds : bool
-        Whether their thresholds were drawn at random.
-    """
-
-    trees: Ensemble
-    starts: NDArray[np.int64]
-    random_thresholds: bool = False
-
-    @property
-    def n_rounds(self) -> NDArray[np.int64]:
-        """Rounds of each task, shape (n_tasks,)."""
-        return np.diff(self.starts) // self.trees.n_outputs
-
-    @classmethod
-    def empty(cls, n_tasks: int, n_outputs: int, random_thresholds: bool = False) -> TaskEnsembles:
-        """Return ensembles without trees."""
-        starts = np.zeros(n_tasks + 1, np.int64)
-        return cls(Ensemble.empty(n_outputs), starts, random_thresholds)
-
-    @classmethod
-    def sorted_by_task(
-        cls, trees: Ensemble, tasks: NDArray[np.int64], n_tasks: int, random_thresholds: bool
-    ) -> TaskEnsembles:
-        """Return the trees, of which the task (n_trees,) is given, with those of a task together.
-
-        Trees of a task keep their order.
-        """
-        counts = np.bincount(tasks, minlength=n_tasks)
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        if np.any(np.diff(tasks) < 0):
-            trees = trees.take(np.argsort(tasks, kind="stable"))
-        return cls(trees, starts, random_thresholds)
-
-    @property
-    def tasks(self) -> NDArray[np.int64]:
-        """Task of each tree, shape (n_trees,)."""
-        return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
-
-    def add_to(
-        self, rows: RowsToPredict, first_round: int = 0, stop_round: int | None = None
-    ) -> None:
-        """Add a range of rounds, all by default, to the prediction of rows with tasks."""
-        if self.trees.n_trees == 0:
-            return
-        first, stop = self.starts[:-1], self.starts[1:]
-        if stop_round is not None:
-            stop = np.minimum(stop, first + stop_round * self.trees.n_outputs)
-        self.trees.add_ranges_to(
-            rows, np.minimum(first + first_round * self.trees.n_outputs, stop), stop
-        )
-
-    def gains(self, n_features: int) -> FloatArray:
-        """Return the gain of each feature in the trees of each task: (n_tasks, n_features)."""
-        n_tasks, nodes = self.starts.size - 1, self.trees.nodes
-        task_of_node = np.repeat(self.tasks, np.diff(self.trees.tree_starts))
-        inner = nodes["feature"] >= 0
-        position = task_of_node[inner] * n_features + nodes["feature"][inner]
-        gains = np.bincount(position, weights=nodes["gain"][inner], minlength=n_tasks * n_features)
-        return gains.reshape(n_tasks, n_features)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the sum that a prediction is, beside the baseline.
-
-    Attributes
-    ----------
-    name : str
-        One of ``PARTS``.
-    trees : Ensemble or TaskEnsembles
-    coefficient : ndarray of float64 of shape (n_tasks + 1,) or None
-        What the part is multiplied by, for each task and, last, for one that was not seen; None
-        stands for one.
-    """
-
-    name: str
-    trees: Ensemble | TaskEnsembles
-    coefficient: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +54,7 @@ class ThreeStageModel:
 
     baseline: Baseline
     standardizer: Standardizer
-    clusters: NDArray[np.int64] | None
+    clusters: IntArray | None
     shared: Ensemble
     partition: Partition
     task_specific: TaskEnsembles
@@ -230,7 +65,7 @@ class ThreeStageModel:
         cls,
         baseline: Baseline,
         standardizer: Standardizer,
-        clusters: NDArray[np.int64] | None = None,
+        clusters: IntArray | None = None,
         random_thresholds: bool = False,
         unit: float = 1.0,
     ) -> ThreeStageModel:
@@ -264,7 +99,7 @@ class ThreeStageModel:
         return self.shared.n_outputs
 
     def predict_parts(
-        self, X: NDArray[np.floating[Any]], task_codes: NDArray[np.int64], team: Team
+        self, X: NDArray[np.floating[Any]], task_codes: IntArray, team: Team
     ) -> FloatArray:
         """Return the parts of the raw prediction, already multiplied by their weights.
 
@@ -283,7 +118,7 @@ class ThreeStageModel:
         """
         parts = np.empty((len(PARTS), self.n_outputs, X.shape[0]))
 
-        def predict_block(rows: RowsToPredict, codes: NDArray[np.int64], block: Any) -> None:
+        def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
             parts[0][:, block] = self._baseline_of(codes).T
             for part in self.parts:
                 rows.prediction[:] = 0.0
@@ -295,16 +130,14 @@ class ThreeStageModel:
         self.in_blocks(predict_block, X, task_codes, team)
         return parts
 
-    def raw(
-        self, X: NDArray[np.floating[Any]], task_codes: NDArray[np.int64], team: Team
-    ) -> FloatArray:
+    def raw(self, X: NDArray[np.floating[Any]], task_codes: IntArray, team: Team) -> FloatArray:
         """Return the raw prediction, shape (n_outputs, n); arguments as for predict_parts.
 
         It is added up in the order of training: for a training row it has the same bits.
         """
         raw = np.empty((self.n_outputs, X.shape[0]))
 
-        def predict_block(rows: RowsToPredict, codes: NDArray[np.int64], block: Any) -> None:
+        def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
             rows.prediction[:] = self._baseline_of(codes).T
             for part in self.parts:
                 self._add(part, rows, codes)
@@ -313,9 +146,7 @@ class ThreeStageModel:
         self.in_blocks(predict_block, X, task_codes, team)
         return raw
 
-    def _add(
-        self, part: Part, rows: RowsToPredict, codes: NDArray[np.int64], *round_range: int
-    ) -> None:
+    def _add(self, part: Part, rows: RowsToPredict, codes: IntArray, *round_range: int) -> None:
         """Add a part, or a range of its rounds, to the prediction of rows."""
         if part.coefficient is None:
             part.trees.add_to(rows, *round_range)
@@ -328,7 +159,7 @@ class ThreeStageModel:
         rows.prediction *= part.coefficient[codes]
         rows.prediction += before
 
-    def _baseline_of(self, codes: NDArray[np.int64]) -> FloatArray:
+    def _baseline_of(self, codes: IntArray) -> FloatArray:
         """Return the baseline of each row's task, shape (m, n_outputs)."""
         return np.vstack([self.baseline.tasks, self.baseline.population])[codes]
 
@@ -336,7 +167,7 @@ class ThreeStageModel:
         self,
         predict_block: Any,
         X: NDArray[np.floating[Any]],
-        task_codes: NDArray[np.int64],
+        task_codes: IntArray,
         team: Team,
     ) -> None:
         """Call a function of (RowsToPredict, task codes, block) for blocks of rows.
@@ -357,7 +188,7 @@ class ThreeStageModel:
         team.map(take, range(0, X.shape[0], BLOCK_ROWS))
 
     def staged_raw(
-        self, X: NDArray[np.floating[Any]], task_codes: NDArray[np.int64]
+        self, X: NDArray[np.floating[Any]], task_codes: IntArray
     ) -> Iterator[FloatArray]:
         """Yield the raw prediction after each round of each stage.
 
@@ -383,11 +214,11 @@ class ThreeStageModel:
                     self._add(part, rows, task_codes, r, r + 1)
                 yield rows.prediction.copy()
 
-    def _rows(self, X: NDArray[np.floating[Any]], task_codes: NDArray[np.int64]) -> RowsToPredict:
+    def _rows(self, X: NDArray[np.floating[Any]], task_codes: IntArray) -> RowsToPredict:
         """Return rows (m, n_features) as ensembles take them."""
-        raw: FloatArray = np.ascontiguousarray(X, dtype=np.float64)
         if self.clusters is not None:
-            raw = with_cluster_column(raw, task_codes, self.clusters)
+            X = with_cluster_column(X, task_codes, self.clusters)
+        raw = np.ascontiguousarray(X, dtype=np.float64)
         standardized = self.standardizer.transform(raw) if self._any_slopes else None
         return RowsToPredict(raw, standardized, self.n_outputs, task_codes)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import BoolArray, FloatArray
 from rmtgb.boosting.kernels.profiles import PROFILE_GROUPS, sum_profiles
 from rmtgb.boosting.rows import BoostState, TrainingSet
 from rmtgb.engine.team import Team
 from rmtgb.losses import gradients
 from rmtgb.losses.huber import MAD_TO_STANDARD_DEVIATION
-
-FloatArray = NDArray[np.float64]
 
 #: Logit of the outlier weight of a task before there is evidence: a weight of 0.12.
 START = 2.0
@@ -56,7 +54,7 @@ def exchanges_sides(theta: FloatArray, task_weight: FloatArray) -> bool:
     return bool(balance > 0 or (balance == 0 and theta[0] > 0))
 
 
-def _standing_out(state: BoostState) -> NDArray[np.bool_]:
+def _standing_out(state: BoostState) -> BoolArray:
     """Return which tasks' residuals differ from the others' more than tasks do.
 
     A task's distance from the median of all tasks, less what noise alone would give, is
@@ -122,7 +120,7 @@ def _profiles(
     return -sums.reshape(n_tasks, -1), information.reshape(n_tasks, -1)
 
 
-def _median_of_known(values: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
+def _median_of_known(values: FloatArray, known: BoolArray) -> FloatArray:
     """Return the median of each column's known values, 0 where none is known."""
     ordered = np.sort(np.where(known, values, np.inf), axis=0)
     n_known, columns = known.sum(axis=0), np.arange(values.shape[1])

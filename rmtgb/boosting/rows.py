@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import BoolArray, FloatArray, IntArray
 from rmtgb.engine.record import Array, copy, empty
 from rmtgb.engine.team import Team
 from rmtgb.losses import Loss
 from rmtgb.tasks.index import TaskIndex
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.records import BinnedFeatures
-
-FloatArray = NDArray[np.float64]
 
 #: Largest absolute value of a target, so that predictions beyond it are finite.
 LARGEST_TARGET = 2.0**1000
@@ -33,7 +32,7 @@ class Rows:
     X: NDArray[np.floating[Any]]
     y: FloatArray
     weight: FloatArray
-    task_codes: NDArray[np.int64]
+    task_codes: IntArray
 
     def in_unit(self, unit: float) -> Rows:
         """Return the rows with targets that are divided by a unit."""
@@ -105,8 +104,8 @@ class TrainingSet:
     weight: FloatArray
     validation_weight: FloatArray
     task_codes: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    order: NDArray[np.int64]
+    offsets: IntArray
+    order: IntArray
     loss: Loss
 
     @classmethod
@@ -157,7 +156,7 @@ class TrainingSet:
             return everything
         return everything.setting_aside(index.order >= rows.y.size)
 
-    def setting_aside(self, held_out: NDArray[np.bool_]) -> TrainingSet:
+    def setting_aside(self, held_out: BoolArray) -> TrainingSet:
         """Return the rows, some of which only validate."""
         return replace(
             self,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import IntArray
 from rmtgb.losses import Loss
 from rmtgb.tree.grower import TreeSettings
 
@@ -68,7 +68,7 @@ class FitSettings:
     loss: Loss
     task_baseline: str
     max_bins: int
-    n_categories: NDArray[np.int64]
+    n_categories: IntArray
     stopping: Stopping | None
     validation_fraction: float
     cluster_tasks: bool

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray
 from rmtgb.boosting.booster import Booster, Curve
-from rmtgb.boosting.model import Partition
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import exchanges_sides, starting_theta
+from rmtgb.boosting.parts import Partition
 from rmtgb.boosting.records import INLIER, OUTLIER
 from rmtgb.boosting.rows import BoostState
 from rmtgb.boosting.settings import StageSettings, Stopping
@@ -79,9 +79,7 @@ def boost_partition(
     return Partition((inlier, outlier), theta, weights, former.theta_start, exchanged), curve
 
 
-def _sides_and_gate(
-    state: BoostState, former: Partition
-) -> tuple[NDArray[np.float64], dict[str, Array]]:
+def _sides_and_gate(state: BoostState, former: Partition) -> tuple[FloatArray, dict[str, Array]]:
     """Return what the sides predict so far, and the arrays of the gate, stepped in place."""
     if state.former is None:
         sides, rest = zeros((2, *state.raw.shape), np.float64), copy(state.raw)

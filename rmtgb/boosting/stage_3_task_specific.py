@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.kernels.rounds import boost
-from rmtgb.boosting.model import TaskEnsembles
+from rmtgb.boosting.parts import TaskEnsembles
 from rmtgb.boosting.records import BOOST
 from rmtgb.boosting.rows import BoostState
 from rmtgb.engine.record import Record, empty, run, zeros
@@ -18,8 +18,6 @@ from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.grower import TreeGrower, TreeSettings, TreeStore, grower_arrays
 from rmtgb.tree.records import GROW, N_CODES, BinnedFeatures
 from rmtgb.tree.weights import WeightUnits, Words
-
-IntArray = NDArray[np.int64]
 
 #: Bins of a numerical feature within a small task. More are slower (a scan costs more than the
 #: rows) and no more accurate: coarse thresholds vary less with few rows.
@@ -96,8 +94,8 @@ def watch_tasks(
     trees: TreeSettings,
     seed: int,
     limit: int,
-    enough: Callable[[NDArray[np.float64]], bool],
-) -> NDArray[np.float64]:
+    enough: Callable[[FloatArray], bool],
+) -> FloatArray:
     """Look at the losses of stage 3, round by round; no trees are kept.
 
     Parameters
@@ -309,7 +307,7 @@ class TaskBooster:
             "n_validation": n_rows if training.validation_weight.size else 0,
             "n_rebinned": training.n_features,
         }
-        numbers = {
+        numbers: dict[str, Any] = {
             "loss": training.loss.code,
             "loss_parameter": training.loss.parameter,
             "stage_seed": self._seed,

@@ -5,9 +5,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rmtgb._common import IntArray
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.rows import BoostState
@@ -21,7 +19,7 @@ def fit_three_stages(
     state: BoostState,
     former: ThreeStageModel,
     settings: StageSettings,
-    task_rounds: NDArray[np.int64],
+    task_rounds: IntArray,
     seeds: Seeds,
     monitor: Monitor,
 ) -> ThreeStageModel:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.rows import FormerPredictions
 from rmtgb.engine.team import Team
@@ -16,7 +17,7 @@ from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 def former_predictions(
     model: ThreeStageModel,
     X: NDArray[np.floating[Any]],
-    task_codes: NDArray[np.int64],
+    task_codes: IntArray,
     team: Team,
 ) -> FormerPredictions:
     """Return where the stages of a further fit start.
@@ -40,8 +41,8 @@ def former_predictions(
     shape = model.n_outputs, X.shape[0]
     rest, sides = np.empty(shape), np.empty((2, *shape))
 
-    def predict_block(rows: RowsToPredict, codes: NDArray[np.int64], block: Any) -> None:
-        def total(*ensembles: Ensemble) -> NDArray[np.float64]:
+    def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
+        def total(*ensembles: Ensemble) -> FloatArray:
             for trees in ensembles:
                 trees.add_to(rows)
             return rows.prediction

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rmtgb._common import BoolArray, IntArray
+
 _KIND_OF_DTYPE = dict.fromkeys("biufc", "number") | {"U": "string", "S": "bytes"}
 
 
@@ -78,7 +80,7 @@ class LabelEncoder:
         self._code_of_key = _code_of_key(self.labels_)
         return self
 
-    def encode(self, labels: Any) -> NDArray[np.int64]:
+    def encode(self, labels: Any) -> IntArray:
         """Look up the codes of labels; the result for a row depends on that row alone.
 
         Parameters
@@ -119,7 +121,7 @@ class LabelEncoder:
         code_of_position[:-1] = [code_of_key.get(key, -1) for key in keys]
         return code_of_position[positions]
 
-    def _check_missing(self, missing: NDArray[np.bool_]) -> None:
+    def _check_missing(self, missing: BoolArray) -> None:
         """Refuse rows without a label at fit, where that is not allowed; here it is."""
 
     def _in_precision(self, n_bytes: int) -> dict[Any, int]:

@@ -9,8 +9,9 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
+
+from rmtgb._common import BoolArray
 
 
 def as_frame(X: Any) -> nw.DataFrame[Any] | None:
@@ -93,7 +94,7 @@ def take_columns(X: Any, positions: Sequence[int]) -> Any:
     return X[:, positions] if frame is None else frame[:, list(positions)].to_native()
 
 
-def take_rows(values: Any, keep: NDArray[np.bool_]) -> Any:
+def take_rows(values: Any, keep: BoolArray) -> Any:
     """Return some rows of a table or a column, in the same kind of container.
 
     Parameters

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.io import loadmat
+
+from rmtgb._common import FloatArray
 
 
 class TaskTable(NamedTuple):
@@ -180,7 +181,7 @@ def text_to_categories(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(text, "category"))
 
 
-def as_array(X: pd.DataFrame, task_feature: str | None) -> npt.NDArray[np.float64]:
+def as_array(X: pd.DataFrame, task_feature: str | None) -> FloatArray:
     """Return all columns as numbers: codes of tasks in sorted order and of categories."""
     if task_feature is not None:
         X = X.assign(**{task_feature: pd.factorize(X[task_feature], sort=True)[0]})

@@ -7,6 +7,7 @@ own and the number of threads changes no draw. The mixing function is SplitMix64
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -17,7 +18,7 @@ _TO_DOUBLE = np.uint64(11)
 
 
 @inner
-def mix(seed: np.uint64, counter: int) -> np.uint64:
+def mix(seed: Int, counter: Int) -> Int:
     """Return 64 random bits (uint64) for a seed (uint64) and a counter (int)."""
     z = seed + _STEP * np.uint64(counter + 1)
     z = (z ^ (z >> _SHIFTS[0])) * _MIX_1
@@ -26,6 +27,6 @@ def mix(seed: np.uint64, counter: int) -> np.uint64:
 
 
 @inner
-def uniform(seed: np.uint64, counter: int) -> np.float64:
+def uniform(seed: Int, counter: Int) -> np.float64:
     """Return a float64 in [0, 1) for a seed (uint64) and a counter (int)."""
     return np.float64(mix(seed, counter) >> _TO_DOUBLE) * 2.0**-53

@@ -266,7 +266,7 @@ def _layout_of(names: Any) -> Layout:
     return _layouts[frozenset(names)]
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic(prefer_literal=True)
 def array_of(typingctx: Any, record: Any, name: Any) -> Any:
     """Return an array of a record by its name; nothing is copied."""
     dtype, shape = _layout_of(record.fields).arrays[name.literal_value]

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb._compat import (
     CallbackSupportMixin,
     openmp_n_threads,
@@ -25,7 +26,7 @@ from rmtgb.boosting.rows import Rows
 from rmtgb.boosting.settings import FitSettings, StageSettings, Stopping
 from rmtgb.engine.team import Team, cores_for_worker
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
-from rmtgb.estimators._features import FloatArray
+from rmtgb.estimators._features import FeatureArray
 from rmtgb.estimators._input import InputReader, drop_rows_without_weight
 from rmtgb.estimators._progress import FitProgress
 from rmtgb.estimators._warn import warn_caller
@@ -61,7 +62,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
 
     tasks_: NDArray[Any]
     n_tasks_: int
-    outlier_weights_: NDArray[np.float64]
+    outlier_weights_: FloatArray
     outlier_tasks_: NDArray[Any]
 
     _input: InputReader
@@ -197,12 +198,12 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _fit_target(
-        self, y: NDArray[Any], weight: NDArray[np.float64], continues: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self, y: NDArray[Any], weight: FloatArray, continues: bool
+    ) -> tuple[FloatArray, FloatArray]:
         """Learn what the targets are; return them as numbers, and the weights of the rows."""
 
     @abstractmethod
-    def _encode_target(self, y: NDArray[Any], name: str = "y") -> NDArray[np.float64]:
+    def _encode_target(self, y: NDArray[Any], name: str = "y") -> FloatArray:
         """Return targets as numbers, as they were learned."""
 
     @abstractmethod
@@ -328,12 +329,12 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _encode_rows(
         self, X: Any, task: Any
-    ) -> tuple[FloatArray, NDArray[np.int64], NDArray[Any] | None]:
+    ) -> tuple[FeatureArray, IntArray, NDArray[Any] | None]:
         """Return features, task codes (-1 for unknown tasks) and task labels."""
         values, labels = self._input.read(X, task, self)
         return values, self._input.encode_tasks(labels, values.shape[0]), labels
 
-    def _read_rows(self, X: Any, task: Any) -> tuple[FloatArray, NDArray[np.int64]]:
+    def _read_rows(self, X: Any, task: Any) -> tuple[FeatureArray, IntArray]:
         """Return features and task codes, and do with unknown tasks as ``unknown_task`` says."""
         check_is_fitted(self)
         values, codes, labels = self._encode_rows(X, task)
@@ -344,16 +345,16 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             warn_caller(f"X holds {text}; they are predicted by what the known tasks share.")
         return values, codes
 
-    def _raw(self, X: Any, task: Any) -> NDArray[np.float64]:
+    def _raw(self, X: Any, task: Any) -> FloatArray:
         """Return raw predictions, shape (n_outputs, n_samples)."""
         return self._raw_of(*self._read_rows(X, task))
 
-    def _raw_of(self, values: FloatArray, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _raw_of(self, values: FeatureArray, codes: IntArray) -> FloatArray:
         with self._team(values.shape) as team:
-            raw: NDArray[np.float64] = self._model.raw(values, codes, team)
+            raw: FloatArray = self._model.raw(values, codes, team)
         return raw
 
-    def _staged_raw(self, X: Any, task: Any) -> Iterator[NDArray[np.float64]]:
+    def _staged_raw(self, X: Any, task: Any) -> Iterator[FloatArray]:
         values, codes = self._read_rows(X, task)
         yield from self._model.staged_raw(values, codes)
 
@@ -368,7 +369,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         return tags
 
 
-def by_row(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+def by_row(raw: FloatArray) -> FloatArray:
     """Return a raw prediction with one row per sample."""
     return raw[0].copy() if raw.shape[0] == 1 else np.ascontiguousarray(raw.T)
 

@@ -18,7 +18,7 @@ from rmtgb.containers import (
 )
 from rmtgb.estimators._numbers import array_of_numbers, column_of_numbers
 
-FloatArray = NDArray[np.float32] | NDArray[np.float64]
+FeatureArray = NDArray[np.float32] | NDArray[np.float64]
 
 
 class FeatureEncoder:
@@ -71,7 +71,7 @@ class FeatureEncoder:
     #: Number of categories of each feature, 0 for numerical ones; int64 of shape (n_features,).
     n_categories: NDArray[np.int64]
 
-    def transform(self, X: Any, estimator: Any) -> FloatArray:
+    def transform(self, X: Any, estimator: Any) -> FeatureArray:
         """Return features as numbers.
 
         Parameters
@@ -109,7 +109,7 @@ class FeatureEncoder:
         if others:
             names = [self._names[j] for j in others]
             values[:, others] = array_of_numbers(take_columns(X, others), names, estimator)
-        checked: FloatArray = check_array(
+        checked: FeatureArray = check_array(
             values, ensure_all_finite=False, estimator=estimator, input_name="X"
         )
         return checked

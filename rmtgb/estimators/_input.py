@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from rmtgb._common import BoolArray, FloatArray, IntArray
 from rmtgb._compat import count_rows
 from rmtgb.containers import as_array, as_frame, as_table, column_names, take_rows
-from rmtgb.estimators._features import FeatureEncoder, FloatArray, find_categorical
+from rmtgb.estimators._features import FeatureArray, FeatureEncoder, find_categorical
 from rmtgb.estimators._warn import warn_caller
 from rmtgb.estimators._weights import read_weight
 from rmtgb.tasks import TaskEncoder, split_task_column
@@ -40,7 +41,7 @@ class InputReader:
 
     features: FeatureEncoder
     tasks: TaskEncoder | None
-    kept_columns: NDArray[np.bool_]
+    kept_columns: BoolArray
 
     def __init__(
         self, task_feature: str | int | None, categorical_features: Any, max_bins: int
@@ -54,7 +55,7 @@ class InputReader:
         """Number of features, the task column not counted."""
         return int(self.kept_columns.sum())
 
-    def fit(self, X: Any, task: Any, estimator: Any) -> tuple[FloatArray, NDArray[Any] | None]:
+    def fit(self, X: Any, task: Any, estimator: Any) -> tuple[FeatureArray, NDArray[Any] | None]:
         """Learn columns and categories.
 
         Parameters
@@ -166,7 +167,7 @@ class InputReader:
                 f"{listed} there are rows in one of the fits only. Fit with warm_start=False."
             )
 
-    def read(self, X: Any, task: Any, estimator: Any) -> tuple[FloatArray, NDArray[Any] | None]:
+    def read(self, X: Any, task: Any, estimator: Any) -> tuple[FeatureArray, NDArray[Any] | None]:
         """Read rows as at fit.
 
         Parameters
@@ -216,7 +217,7 @@ class InputReader:
                 "and in the same order."
             )
 
-    def encode_tasks(self, labels: NDArray[Any] | None, n_rows: int) -> NDArray[np.int64]:
+    def encode_tasks(self, labels: NDArray[Any] | None, n_rows: int) -> IntArray:
         """Return the code of each row's task, -1 if unseen or missing; int64 (n_rows,)."""
         if self.tasks is None:
             return np.zeros(n_rows, dtype=np.int64)
@@ -231,7 +232,7 @@ def check_row_count(shape: tuple[int, ...]) -> None:
 
 def drop_rows_without_weight(
     X: Any, y: Any, task: Any, sample_weight: Any, name: str = "sample_weight"
-) -> tuple[Any, Any, Any, NDArray[np.float64]]:
+) -> tuple[Any, Any, Any, FloatArray]:
     """Leave out rows of weight zero, before anything looks at them.
 
     Parameters

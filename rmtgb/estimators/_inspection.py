@@ -5,14 +5,12 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from rmtgb.boosting.model import PARTS
+from rmtgb._common import FloatArray
+from rmtgb.boosting.parts import PARTS
 from rmtgb.estimators._base import BaseRMTGB, by_row
 from rmtgb.estimators.task_scores import cross_validated_table, fit_references, held_out_table
-
-FloatArray = NDArray[np.float64]
 
 
 class InspectedRMTGB(BaseRMTGB):

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, check_array
 
+from rmtgb._common import FloatArray
 from rmtgb.containers import as_array, as_frame, take_column
 
 _KINDS = {"M": "dates", "m": "durations", "c": "complex numbers"}
@@ -20,7 +21,7 @@ _REMEDY = (
 
 def array_of_numbers(
     X: Any, names: Sequence[Any], estimator: Any
-) -> NDArray[np.float32] | NDArray[np.float64]:
+) -> NDArray[np.float32] | FloatArray:
     """Return a table of numerical features as floats.
 
     Parameters
@@ -43,7 +44,7 @@ def array_of_numbers(
         If a value is no number, or infinite; the message names the column.
     """
     try:
-        numbers: NDArray[np.float64] = check_array(
+        numbers: FloatArray = check_array(
             X if as_frame(X) is not None else _without_gaps(X),
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
@@ -60,7 +61,7 @@ def array_of_numbers(
     return numbers
 
 
-def column_of_numbers(column: NDArray[Any], name: Any) -> NDArray[np.float64]:
+def column_of_numbers(column: NDArray[Any], name: Any) -> FloatArray:
     """Return a column of objects as floats.
 
     Parameters

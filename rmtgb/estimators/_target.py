@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
 
+from rmtgb._common import FloatArray
+
 
 def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """Return a target column without gaps.
@@ -58,7 +60,7 @@ def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[An
     return column
 
 
-def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.float64]:
+def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> FloatArray:
     """Return the position of each row's class.
 
     Parameters

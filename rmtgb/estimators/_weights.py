@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb._compat import check_sample_weight
 from rmtgb.estimators._warn import warn_caller
-
-FloatArray = NDArray[np.float64]
 
 #: Largest total of weights, as exponent of two: up to there sums of integers are exact.
 LARGEST_TOTAL = 53
@@ -50,7 +49,7 @@ def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") ->
     if sample_weight is None:
         return np.ones(n_rows)
     if np.ma.is_masked(sample_weight):
-        n_masked = np.ma.count_masked(sample_weight)
+        n_masked = int(np.ma.getmaskarray(sample_weight).sum())
         raise ValueError(f"{name} is masked in {n_masked} rows; every row needs a weight >= 0.")
     weight: FloatArray = check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, copy=True
@@ -104,7 +103,7 @@ def warn_of_large_weights(sample_weight: Any, weight: FloatArray) -> None:
 def weigh_classes(
     class_weight: Mapping[Any, float] | str | None,
     classes: NDArray[Any],
-    codes: NDArray[np.int64],
+    codes: IntArray,
     weight: FloatArray,
 ) -> FloatArray:
     """Multiply weights by those of their classes; their sum does not become smaller.

@@ -9,16 +9,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
+from rmtgb._common import FloatArray
 from rmtgb._compat import StrOptions
-from rmtgb.boosting.fit import Rows
+from rmtgb.boosting.rows import Rows
 from rmtgb.estimators._base import RandomState, by_row
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
 from rmtgb.estimators._inspection import InspectedRMTGB
 from rmtgb.estimators._target import encode_classes, read_target
 from rmtgb.estimators._weights import weigh_classes
 from rmtgb.losses import Loss, make_loss
-
-FloatArray = NDArray[np.float64]
 
 
 class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):

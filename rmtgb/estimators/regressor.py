@@ -15,15 +15,14 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from rmtgb._common import FloatArray
 from rmtgb._compat import Interval, StrOptions
-from rmtgb.boosting.fit import Rows
+from rmtgb.boosting.rows import Rows
 from rmtgb.estimators._base import RandomState
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
 from rmtgb.estimators._inspection import InspectedRMTGB
 from rmtgb.estimators._target import read_target
 from rmtgb.losses import Loss, make_loss
-
-FloatArray = NDArray[np.float64]
 
 #: What ``task_scores`` reports for each loss, huber as the first.
 _METRICS = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.containers import take_rows
 from rmtgb.estimators._base import make_generator
 from rmtgb.estimators._input import drop_rows_without_weight
@@ -34,9 +35,9 @@ class JudgedRows:
     X: Any
     y: Any
     task: Any
-    weight: NDArray[np.float64]
-    codes: NDArray[np.int64]
-    encoded_y: NDArray[np.float64]
+    weight: FloatArray
+    codes: IntArray
+    encoded_y: FloatArray
 
 
 def fit_references(
@@ -163,7 +164,7 @@ def _judged_rows(
     return JudgedRows(X, y, task, weight[known], codes[known], encoded_y[known])
 
 
-def _deal_folds(model: InspectedRMTGB, rows: JudgedRows, n_folds: int) -> NDArray[np.int64]:
+def _deal_folds(model: InspectedRMTGB, rows: JudgedRows, n_folds: int) -> IntArray:
     """Return the fold of each row; those of a task, and of a class in it, are spread evenly."""
     rng = make_generator(model._unfitted().random_state)
     classes = rows.encoded_y if is_classifier(model) else np.zeros(rows.codes.size)
@@ -173,9 +174,7 @@ def _deal_folds(model: InspectedRMTGB, rows: JudgedRows, n_folds: int) -> NDArra
     return fold
 
 
-def _prediction(
-    judge: InspectedRMTGB, model: InspectedRMTGB, X: Any, task: Any
-) -> NDArray[np.float64]:
+def _prediction(judge: InspectedRMTGB, model: InspectedRMTGB, X: Any, task: Any) -> FloatArray:
     values, codes, _ = model._encode_rows(X, task)
     return judge._metric_input(model, model._raw_of(values, codes))
 
@@ -183,7 +182,7 @@ def _prediction(
 def _table(
     model: InspectedRMTGB,
     rows: JudgedRows,
-    predictions: Mapping[str, NDArray[np.float64]],
+    predictions: Mapping[str, FloatArray],
     evaluation: str,
 ) -> pd.DataFrame:
     counts = np.bincount(rows.codes, minlength=model.n_tasks_)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from rmtgb._common import FloatArray
 
 
 @dataclass(frozen=True)

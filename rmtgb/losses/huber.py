@@ -12,8 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from rmtgb._common import FloatArray
 from rmtgb.engine.jit import inner
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 from rmtgb.losses.options import real_between
 from rmtgb.losses.weighted_quantile import weighted_quantile
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import FloatArray
 from rmtgb.engine.jit import inner
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 
 #: Smallest share of a class whose logarithm is used as a raw prediction.
 SMALLEST_SHARE = float(np.finfo(np.float64).eps)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray
 from rmtgb.engine.jit import inner, kernel
 from rmtgb.losses import log_loss
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 from rmtgb.losses.registry import ONE_OUTPUT
 
 _MULTICLASS = log_loss.MulticlassLogLoss.code
@@ -54,11 +54,11 @@ def fill_gradients(
     stop: int,
     code: int,
     parameter: float,
-    y: NDArray[np.float64],
-    sample_weight: NDArray[np.float64],
-    raw: NDArray[np.float64],
-    gradient: NDArray[np.float64],
-    hessian: NDArray[np.float64],
+    y: FloatArray,
+    sample_weight: FloatArray,
+    raw: FloatArray,
+    gradient: FloatArray,
+    hessian: FloatArray,
 ) -> None:
     """Write the weighted gradients and hessians of a range of rows.
 
@@ -103,9 +103,9 @@ def sum_losses(
     stop: int,
     code: int,
     parameter: float,
-    y: NDArray[np.float64],
-    sample_weight: NDArray[np.float64],
-    raw: NDArray[np.float64],
+    y: FloatArray,
+    sample_weight: FloatArray,
+    raw: FloatArray,
 ) -> float:
     """Weighted sum of the losses of a range of rows, added in row order.
 

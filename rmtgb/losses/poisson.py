@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from rmtgb._common import FloatArray
 from rmtgb.engine.jit import inner
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 from rmtgb.losses.safe_exp import MAX_EXPONENT, safe_exp
 
 #: Smallest mean whose logarithm is used as a raw prediction.

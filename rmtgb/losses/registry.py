@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from rmtgb._common import FloatArray
 from rmtgb.losses.absolute_and_quantile import AbsoluteError, QuantileError
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 from rmtgb.losses.huber import Huber
 from rmtgb.losses.log_loss import BinaryLogLoss, make_log_loss
 from rmtgb.losses.poisson import Poisson

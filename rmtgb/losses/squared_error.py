@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from rmtgb._common import FloatArray
 from rmtgb.engine.jit import inner
-from rmtgb.losses.base import FloatArray, Loss
+from rmtgb.losses.base import Loss
 
 
 @inner

@@ -1,16 +1,15 @@
 """Quantiles of weighted values, such that an integer weight equals repetition."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rmtgb._common import FloatArray
 
 #: Cumulated weights that differ from the level by less than this share of the total
 #: count as equal: otherwise rounding would choose between two order statistics.
 LEVEL_TOLERANCE = 1e-12
 
 
-def weighted_quantile(
-    values: NDArray[np.float64], sample_weight: NDArray[np.float64], level: float
-) -> float:
+def weighted_quantile(values: FloatArray, sample_weight: FloatArray, level: float) -> float:
     """Quantile by the averaged inverse of the weighted distribution function.
 
     It minimises the weighted pinball loss. Where the minimisers form an interval (a

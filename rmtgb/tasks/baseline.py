@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.losses import Loss, gradients
 from rmtgb.losses.weighted_quantile import weighted_quantile
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 #: Newton iterations for the offsets of losses that are not quadratic.
 MAX_ITERATIONS = 20

@@ -1,14 +1,11 @@
 """Tasks of more than two kinds: which belong together, told by what is predicted for each."""
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics import silhouette_score
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
+from rmtgb._common import FloatArray, IntArray
 
 #: The gate of stage 2 has two sides; clusters are for more.
 MIN_CLUSTERS, MAX_CLUSTERS = 3, 10
@@ -17,7 +14,7 @@ MIN_CLUSTERS, MAX_CLUSTERS = 3, 10
 MIN_SILHOUETTE = 0.5
 
 
-def find_clusters(predictions: FloatArray, weight: FloatArray) -> npt.NDArray[np.int64] | None:
+def find_clusters(predictions: FloatArray, weight: FloatArray) -> IntArray | None:
     """Group tasks whose own models predict alike.
 
     The distance of two tasks is the mean squared difference of their centred predictions

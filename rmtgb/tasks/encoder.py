@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import BoolArray, IntArray
 from rmtgb.containers.labels import LabelEncoder, as_array, distinct
 
 
@@ -33,7 +34,7 @@ class TaskEncoder(LabelEncoder):
         """The distinct labels."""
         return self.labels_
 
-    def _check_missing(self, missing: NDArray[np.bool_]) -> None:
+    def _check_missing(self, missing: BoolArray) -> None:
         rows = np.flatnonzero(missing)
         if rows.size:
             raise ValueError(
@@ -42,7 +43,7 @@ class TaskEncoder(LabelEncoder):
             )
 
 
-def describe_unseen(labels: Any, codes: NDArray[np.int64], limit: int = 5) -> str:
+def describe_unseen(labels: Any, codes: IntArray, limit: int = 5) -> str:
     """Say in words which labels `TaskEncoder.encode` did not find.
 
     Parameters

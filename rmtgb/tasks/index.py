@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import IntArray
+
 _DIGIT_BITS = 16
 
 
@@ -26,9 +28,9 @@ class TaskIndex:
         The rows of task t are ``order[offsets[t]:offsets[t + 1]]``; a task may have none.
     """
 
-    codes: NDArray[np.int64]
+    codes: IntArray
     order: NDArray[np.intp]
-    offsets: NDArray[np.int64]
+    offsets: IntArray
 
     @classmethod
     def from_codes(cls, codes: Any, n_tasks: int) -> TaskIndex:
@@ -79,7 +81,7 @@ class TaskIndex:
         return self.offsets.size - 1
 
     @property
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> IntArray:
         """Number of rows per task, int64 of shape (n_tasks,)."""
         return np.diff(self.offsets)
 
@@ -107,7 +109,7 @@ class TaskIndex:
         return self.order[self.offsets[task] : self.offsets[task + 1]]
 
 
-def _stable_order(codes: NDArray[np.int64], n_tasks: int) -> NDArray[np.intp]:
+def _stable_order(codes: IntArray, n_tasks: int) -> NDArray[np.intp]:
     # numpy's stable sort is a linear radix sort for 16-bit integers only, and ten times
     # slower on int64: so sort by one 16-bit digit after the other
     order = np.argsort(codes.astype(np.uint16), kind="stable")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from rmtgb._common import FloatArray, counted
+from rmtgb._common import FloatArray, IntArray, counted
 from rmtgb.transfer.fixed_design import is_singular
 from rmtgb.transfer.problem import as_floats
 
@@ -21,7 +20,7 @@ ROUNDING = 1e-12
 class Fits:
     """Least squares on each task alone."""
 
-    counts: npt.NDArray[np.int64]  # (K + 1,), less one each where intercepts were fitted
+    counts: IntArray  # (K + 1,), less one each where intercepts were fitted
     coefficients: FloatArray  # (K + 1, d)
     noise: FloatArray  # (K + 1,), residual variances
     moments: FloatArray  # (K + 1, d, d), X' X about the means

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.record import empty
 from rmtgb.engine.team import Team
 from rmtgb.tree.kernels.binning import GROUP, bin_rows, hash_columns
 from rmtgb.tree.records import CODE, STANDARDIZED, BinnedFeatures
 from rmtgb.tree.standardizer import Standardizer, describe
-
-FloatArray = NDArray[np.float64]
 
 #: Weight of the rows from which thresholds are computed; more would move no quantile noticeably.
 SAMPLE_ROWS = 200_000
@@ -90,7 +89,7 @@ def quantile_thresholds(distinct: FloatArray, cumulative: FloatArray, max_bins: 
 
 def sample_rows(
     X: NDArray[np.floating[Any]], weight: FloatArray, seed: int, team: Team
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Return positions of ``SAMPLE_ROWS`` rows that stand for all, each with equal weight.
 
     Rows are ordered by a hash of their values and drawn systematically from their cumulative
@@ -154,7 +153,7 @@ class BinMapper:
         cls,
         X: NDArray[np.floating[Any]],
         weight: FloatArray,
-        n_categories: NDArray[np.int64],
+        n_categories: IntArray,
         max_bins: int,
         seed: int,
         team: Team,
@@ -180,7 +179,7 @@ class BinMapper:
         BinMapper
         """
         n_features = X.shape[1]
-        rows: slice | NDArray[np.int64] = slice(None)
+        rows: slice | IntArray = slice(None)
         unequal: FloatArray | None = weight if weight.min() < weight.max() else None
         if weight.sum() > SAMPLE_ROWS:
             rows, unequal = sample_rows(X, weight, seed, team), None
@@ -206,7 +205,7 @@ class BinMapper:
     def transform(
         self,
         X: NDArray[np.floating[Any]],
-        positions: NDArray[np.int64],
+        positions: IntArray,
         binned: BinnedFeatures,
         team: Team,
     ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.record import Array, Record
 from rmtgb.tree.kernels.traversal import add_trees, fill_steps
 from rmtgb.tree.records import ENSEMBLE, PIECES, SET_WORDS, SLOPE, STANDARDIZED, TREE_NODE, VALUES
@@ -37,15 +38,15 @@ class RowsToPredict:
 
     def __init__(
         self,
-        raw: NDArray[np.float64],
+        raw: FloatArray,
         standardized: NDArray[np.int16] | None,
         n_outputs: int,
-        task_codes: NDArray[np.int64] | None = None,
+        task_codes: IntArray | None = None,
     ) -> None:
         if standardized is None:
             standardized = np.empty((0, raw.shape[1]), STANDARDIZED)
         codes = np.zeros(raw.shape[0], np.int64) if task_codes is None else task_codes
-        arrays = {
+        arrays: dict[str, Array] = {
             "raw": np.ascontiguousarray(raw, dtype=np.float64),
             "standardized": standardized,
             "task_codes": np.ascontiguousarray(codes),
@@ -76,7 +77,7 @@ class Ensemble:
     nodes: Array
     category_sets: Array
     slopes: Array
-    starts: NDArray[np.int64]
+    starts: IntArray
     n_outputs: int
 
     @classmethod
@@ -120,7 +121,7 @@ class Ensemble:
         return self.nodes, self.category_sets, self.slopes
 
     @property
-    def tree_starts(self) -> NDArray[np.int64]:
+    def tree_starts(self) -> IntArray:
         """Where the nodes of each tree start, shape (n_trees + 1,)."""
         return self.starts[0]
 
@@ -184,24 +185,21 @@ class Ensemble:
         slopes["coefficient"] *= unit
         return Ensemble(nodes, self.category_sets, slopes, self.starts, self.n_outputs)
 
-    def gains(self, n_features: int) -> NDArray[np.float64]:
+    def gains(self, n_features: int) -> FloatArray:
         """Return the total gain of the splits on each feature, shape (n_features,)."""
         inner = self.nodes["feature"] >= 0
-        return np.bincount(
-            self.nodes["feature"][inner],
-            weights=self.nodes["gain"][inner],
-            minlength=n_features,
-        )
+        features, gains = self.nodes["feature"][inner], self.nodes["gain"][inner]
+        return np.bincount(features, weights=gains, minlength=n_features).astype(np.float64)
 
 
-def _gather(values: Array, starts: Array, sizes: Array) -> tuple[Array, NDArray[np.int64]]:
+def _gather(values: Array, starts: Array, sizes: Array) -> tuple[Array, IntArray]:
     """Return pieces of an array one after another, and where each starts."""
     new_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     positions = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], sizes)
     return values[positions], new_starts
 
 
-def _joined_starts(starts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _joined_starts(starts: Sequence[IntArray]) -> IntArray:
     """Return where pieces start that follow one another, from where they start in each part."""
     end, shifted = np.zeros((starts[0].shape[0], 1), np.int64), []
     for part in starts:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import IntArray
 from rmtgb.engine.record import Array, Record, empty, zeros
 from rmtgb.engine.team import Team
 from rmtgb.tree.ensemble import Ensemble
@@ -49,7 +49,7 @@ class TreeSettings:
     random_thresholds: bool
     linear_leaves: bool
 
-    def leaf_limits(self, units: WeightUnits) -> NDArray[np.int64]:
+    def leaf_limits(self, units: WeightUnits) -> IntArray:
         """Return the largest number of leaves of a tree on each part of the rows."""
         return units.leaf_limits(self.max_leaf_nodes, self.max_depth, self.min_samples_leaf)
 
@@ -86,9 +86,7 @@ class TreeStore:
         The store as kernels take it.
     """
 
-    def __init__(
-        self, leaf_limits: NDArray[np.int64], n_trees: NDArray[np.int64], linear_leaves: bool
-    ) -> None:
+    def __init__(self, leaf_limits: IntArray, n_trees: IntArray, linear_leaves: bool) -> None:
         widths = self.widths(leaf_limits, linear_leaves)
         ends = np.cumsum(n_trees[:, None] * widths, axis=0)
         n_nodes, n_sets, n_slopes = ends[-1]
@@ -108,14 +106,12 @@ class TreeStore:
         )
 
     @staticmethod
-    def widths(leaf_limits: NDArray[np.int64], linear_leaves: bool) -> NDArray[np.int64]:
+    def widths(leaf_limits: IntArray, linear_leaves: bool) -> IntArray:
         """Return the nodes, sets and slopes of a place, shape (n_ensembles, 3)."""
         slopes = leaf_limits * np.minimum(leaf_limits - 1, MAX_SLOPES) * linear_leaves
         return np.stack([2 * leaf_limits - 1, np.maximum(1, leaf_limits - 1), slopes], axis=1)
 
-    def gather(
-        self, ensemble: NDArray[np.int64], tree: NDArray[np.int64], n_outputs: int
-    ) -> Ensemble:
+    def gather(self, ensemble: IntArray, tree: IntArray, n_outputs: int) -> Ensemble:
         """Return an Ensemble of the trees in some places.
 
         Parameters

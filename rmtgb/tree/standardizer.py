@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray
 from rmtgb.tree.records import MISSING_Z, STANDARDIZED, Z_UNIT
-
-FloatArray = NDArray[np.float64]
 
 #: Weight of the rows in each tail whose values are moved to where the tail starts: they would
 #: decide on slopes alone, and slopes would be followed to where no rows were.
@@ -44,7 +43,7 @@ class Standardizer:
         """Return the standardizer of features that :func:`describe` has described."""
         return cls(*np.array(descriptions).T.copy())
 
-    def transform(self, X: NDArray[np.float64]) -> NDArray[np.int16]:
+    def transform(self, X: FloatArray) -> NDArray[np.int16]:
         """Return float64 values (m, n_features) as int16, in units of ``Z_UNIT``.
 
         Where the tails start is less than 15 deviations from the mean, so that no value is

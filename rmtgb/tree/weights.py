@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.jit import kernel
 from rmtgb.tree.kernels.packing import BLOCK_ROWS, MIN_BITS, units_of
 
@@ -33,10 +33,10 @@ RELATIVE_TOLERANCE = 1e-9
 
 @kernel
 def sum_units(
-    weight: NDArray[np.float64],
-    offsets: NDArray[np.int64],
+    weight: FloatArray,
+    offsets: IntArray,
     scale: float,
-    totals: NDArray[np.int64],
+    totals: IntArray,
 ) -> None:
     """Sum integer weights (n_rows,) over ranges, from ``offsets`` (n + 1,) to OUT totals (n,)."""
     for part in range(totals.size):
@@ -67,11 +67,11 @@ class WeightUnits:
     scale: float
     copies: bool
     largest: int
-    n_rows: NDArray[np.int64]
-    totals: NDArray[np.int64]
+    n_rows: IntArray
+    totals: IntArray
 
     @classmethod
-    def of(cls, weight: NDArray[np.float64], offsets: NDArray[np.int64]) -> "WeightUnits":
+    def of(cls, weight: FloatArray, offsets: IntArray) -> "WeightUnits":
         """Choose the scale of weights (n_rows,) >= 0.
 
         Parameters
@@ -105,7 +105,7 @@ class WeightUnits:
 
     def leaf_limits(
         self, max_leaf_nodes: int | None, max_depth: int | None, min_samples_leaf: float
-    ) -> NDArray[np.int64]:
+    ) -> IntArray:
         """Return the largest number of leaves that a tree can have in each part.
 
         Parameters

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.choose.lengths import Fold
 from rmtgb.boosting.choose.validation_split import split_by_content
-from rmtgb.boosting.model import TaskEnsembles
+from rmtgb.boosting.parts import TaskEnsembles
 from rmtgb.boosting.rows import BoostState, Rows
 from rmtgb.boosting.settings import StageSettings
 from rmtgb.boosting.stage_3_task_specific import boost_tasks
@@ -38,7 +39,7 @@ def cluster_tasks(
     settings: StageSettings,
     seed: int,
     team: Team,
-) -> NDArray[np.int64] | None:
+) -> IntArray | None:
     """Look for clusters of tasks in the training rows of a fold.
 
     Parameters
@@ -78,10 +79,10 @@ class _TaskPredictor:
     """Predicts the same rows by the model of any task."""
 
     own: TaskEnsembles
-    raw: NDArray[np.float64]
+    raw: FloatArray
     standardized: NDArray[np.int16]
 
-    def predict(self, task: int) -> NDArray[np.float64]:
+    def predict(self, task: int) -> FloatArray:
         """Return the predictions of all outputs one after another."""
         codes = np.full(self.raw.shape[0], task)
         n_outputs = self.own.trees.n_outputs

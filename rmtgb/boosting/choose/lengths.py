@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.booster import Curve
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.records import TRAIN, VALIDATION
@@ -26,8 +26,6 @@ from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
 from rmtgb.boosting.stage_3_task_specific import ROUNDS_PER_LOOK, watch_tasks
 from rmtgb.engine.team import Team
-
-FloatArray = NDArray[np.float64]
 
 #: The common curve of validation losses counts as this many validation rows of a task
 #: when the task's own number of rounds is chosen.
@@ -56,7 +54,7 @@ class StageLengths:
 
     shared: int
     partition: int
-    task: NDArray[np.int64]
+    task: IntArray
     task_random_thresholds: bool
     loss: float = np.nan
     train_score: dict[str, FloatArray] = field(default_factory=dict)
@@ -272,7 +270,7 @@ def _sum_padded(losses: Sequence[FloatArray]) -> FloatArray:
     return total
 
 
-def _task_lengths(losses: FloatArray, total_weight: float) -> tuple[float, NDArray[np.int64]]:
+def _task_lengths(losses: FloatArray, total_weight: float) -> tuple[float, IntArray]:
     """Return the mean validation loss of stage 3, and each task's number of rounds for it.
 
     A task's number is where its own loss and ``COMMON_ROWS`` rows of the common one are least.

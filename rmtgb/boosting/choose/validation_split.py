@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import BoolArray, Int, IntArray
 from rmtgb.boosting.rows import TrainingSet
 from rmtgb.engine.jit import kernel
 from rmtgb.engine.random import mix
@@ -18,8 +19,8 @@ ENOUGH_WEIGHT = 300.0
 @kernel
 def hash_rows(
     row_codes: NDArray[np.uint8],
-    y_bits: NDArray[np.int64],
-    seed: int,
+    y_bits: IntArray,
+    seed: Int,
     hashes: NDArray[np.uint64],
 ) -> None:
     """Write a hash of each row's bin codes and target.
@@ -48,7 +49,7 @@ def scramble(
         hashes[i] = mix(hashes[i] ^ task_seed[task_codes[i]], 0)
 
 
-def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[NDArray[np.bool_]]:
+def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[BoolArray]:
     """Choose a fraction of every task's rows, and other ones as often as it takes.
 
     One choice is enough if it has ``ENOUGH_WEIGHT``; with less, what is best on a choice says
@@ -102,7 +103,7 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
 
 def _sort_within_tasks(
     task_codes: NDArray[np.int32], hashes: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[IntArray, BoolArray]:
     """Return the order by task and hash, and where a new hash or task starts in it."""
     order = np.lexsort((hashes, task_codes))
     hashes, task = hashes[order], task_codes[order]

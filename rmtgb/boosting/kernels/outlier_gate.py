@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.boosting.records import INLIER, OUTLIER
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import array_of, wait
@@ -28,7 +29,7 @@ def sigmoid(theta: float) -> float:
 
 
 @inner
-def _sum_by_task(boost: Any, task: int, is_quantile: bool) -> None:
+def _sum_by_task(boost: Any, task: Int, is_quantile: bool) -> None:
     """Sum ``g (O - I)`` and ``h (O - I)^2`` over the rows of a task."""
     gradient, hessian, sides = (
         array_of(boost, "gradient"),

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, Int
 from rmtgb.engine.jit import inner, kernel
 
 #: Quantile groups in which a task's residuals are compared with the other tasks'.
@@ -10,21 +11,21 @@ PROFILE_GROUPS = 8
 
 
 @inner
-def _group(code: int, n_bins: int) -> int:
+def _group(code: Int, n_bins: Int) -> Int:
     return min(code * PROFILE_GROUPS // n_bins, PROFILE_GROUPS)
 
 
 @kernel
 def sum_profiles(
-    member: int,
-    n_members: int,
+    member: Int,
+    n_members: Int,
     column_codes: NDArray[np.uint8],
     n_bins: NDArray[np.int32],
     task_codes: NDArray[np.int32],
-    gradient: NDArray[np.float64],
-    hessian: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    information: NDArray[np.float64],
+    gradient: FloatArray,
+    hessian: FloatArray,
+    sums: FloatArray,
+    information: FloatArray,
 ) -> None:
     """Sum gradients and hessians by task, feature and group of bins; members share the features.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.boosting.kernels.outlier_gate import combine_sides, step_theta
 from rmtgb.boosting.kernels.side_gradients import fill_residuals, lend_gradients
 from rmtgb.boosting.kernels.task_rows import give_back_rows, take_rows, to_common_codes
@@ -23,8 +24,8 @@ from rmtgb.tree.kernels.store import close_place, open_place
 
 @kernel
 def boost(
-    member: int,
-    n_members: int,
+    member: Int,
+    n_members: Int,
     boosts: Array,
     grows: Array,
     stores: Array,
@@ -35,7 +36,7 @@ def boost(
 
     Parameters
     ----------
-    member, n_members : int
+    member, n_members : Int
         The calling member and its team. Of tasks, a team of one takes its share through
         the queue; a larger team works on every task together.
     boosts, grows : ndarray of BOOST and of GROW of shape (n_members,)
@@ -50,7 +51,7 @@ def boost(
     if boost["n_queued"] == 0:
         _boost_rounds(boost, grow, store, 0, 0)
         return
-    position = np.int64(0)
+    position: Int = np.int64(0)
     while True:
         if n_members == 1:
             position = take_ticket(array_of(boost, "queue"))
@@ -67,7 +68,7 @@ def boost(
 
 
 @part
-def _boost_rounds(boost: Any, grow: Any, store: Any, place: int, ensemble: int) -> None:
+def _boost_rounds(boost: Any, grow: Any, store: Any, place: Int, ensemble: Int) -> None:
     """Make rounds, each of gradients and a tree per side and output.
 
     ``place`` is where the store has the trees of the first side, ``ensemble`` the number of the
@@ -115,7 +116,7 @@ def _compute_gradients(boost: Any) -> None:
 
 @part
 def _add_tree(
-    boost: Any, grow: Any, store: Any, place: int, r: int, tree: int, round_seed: int
+    boost: Any, grow: Any, store: Any, place: Int, r: Int, tree: Int, round_seed: Int
 ) -> None:
     """Fit a tree to the derivatives by its side, and add it to the side."""
     side, output = tree // boost["n_outputs"], tree % boost["n_outputs"]
@@ -135,7 +136,7 @@ def _add_tree(
 
 
 @inner
-def _watch(boost: Any, ensemble: int, done: int) -> bool:
+def _watch(boost: Any, ensemble: Int, done: Int) -> bool:
     """Note the losses after a round, if there are validation rows, and tell whether to stop."""
     if boost["n_validation"] == 0:
         return False
@@ -163,7 +164,7 @@ def _watch(boost: Any, ensemble: int, done: int) -> bool:
 
 
 @inner
-def _task_loss(boost: Any, task: int, weight: Array) -> float:
+def _task_loss(boost: Any, task: Int, weight: Array) -> float:
     offsets = array_of(boost, "offsets")
     return sum_losses(
         offsets[task],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import array_of, wait
 from rmtgb.engine.team import share
@@ -20,7 +21,7 @@ _ITEM_BYTES = np.uint64(8)
 
 
 @inner
-def lend_gradients(boost: Any, grow: Any, side: int, output: int) -> None:
+def lend_gradients(boost: Any, grow: Any, side: Int, output: Int) -> None:
     """Let the grower read the derivatives by an output of a side."""
     n_rows, n_hessians = boost["n_rows"], boost["n_hessians"]
     grow["n_gradients"], grow["n_hessians"] = n_rows, n_hessians
@@ -40,7 +41,7 @@ def lend_gradients(boost: Any, grow: Any, side: int, output: int) -> None:
 
 
 @inner
-def fill_residuals(boost: Any, grow: Any, side: int) -> None:
+def fill_residuals(boost: Any, grow: Any, side: Int) -> None:
     """Compute residual / c, and as its weight c times the row's, 0 for rows out of the bag.
 
     Their quantile minimises the sum of ``weight * |residual - c * value|`` over a leaf.

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner, part
 from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
@@ -19,7 +20,7 @@ ABSENT = 255
 
 
 @part
-def take_rows(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int) -> None:
+def take_rows(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: Int) -> None:
     """Copy a task's rows to where they are worked on, with bins of their own.
 
     Parameters
@@ -28,7 +29,7 @@ def take_rows(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int) -
         With room for them; OUT.
     all_boost, all_grow : BOOST and GROW record
         Where all rows are, those of a task next to each other.
-    task : int
+    task : Int
     """
     offsets = array_of(all_boost, "offsets")
     start, stop = offsets[task], offsets[task + 1]
@@ -45,7 +46,7 @@ def take_rows(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int) -
 
 
 @inner
-def _set_sizes(boost: Any, grow: Any, all_boost: Any, n_rows: int) -> None:
+def _set_sizes(boost: Any, grow: Any, all_boost: Any, n_rows: Int) -> None:
     """Say how many rows there are now, in place of how many there is room for."""
     boost["n_rows"] = grow["n_rows"] = n_rows
     boost["n_hessians"] = n_rows if boost["n_hessians"] > 0 else 0
@@ -55,7 +56,7 @@ def _set_sizes(boost: Any, grow: Any, all_boost: Any, n_rows: int) -> None:
 
 
 @inner
-def _copy_labels(boost: Any, all_boost: Any, start: int) -> None:
+def _copy_labels(boost: Any, all_boost: Any, start: Int) -> None:
     """Copy a member's share of targets, weights and raw predictions."""
     y, weight, raw = array_of(boost, "y"), array_of(boost, "weight"), array_of(boost, "raw")
     all_y, all_weight = array_of(all_boost, "y"), array_of(all_boost, "weight")
@@ -73,7 +74,7 @@ def _copy_labels(boost: Any, all_boost: Any, start: int) -> None:
 
 
 @inner
-def give_back_rows(boost: Any, all_boost: Any, task: int) -> None:
+def give_back_rows(boost: Any, all_boost: Any, task: Int) -> None:
     """Copy the raw prediction of a task's rows to where it came from."""
     raw, all_raw = array_of(boost, "raw"), array_of(all_boost, "raw")
     start = array_of(all_boost, "offsets")[task]
@@ -84,7 +85,7 @@ def give_back_rows(boost: Any, all_boost: Any, task: int) -> None:
 
 
 @inner
-def _choose_bins(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int) -> int:
+def _choose_bins(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: Int) -> Int:
     """Give the task bins of its own, return its code of missing values."""
     offsets = array_of(all_boost, "offsets")
     start, stop = offsets[task], offsets[task + 1]
@@ -110,7 +111,7 @@ def _choose_bins(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int
             thresholds[feature],
         )
     wait(boost)
-    missing_code = 1
+    missing_code: Int = 1
     for feature in range(n_bins.size):
         missing_code = max(missing_code, np.int64(n_bins[feature]))
     return missing_code
@@ -119,12 +120,12 @@ def _choose_bins(boost: Any, grow: Any, all_boost: Any, all_grow: Any, task: int
 @inner
 def merge_bins(
     bin_weight: Array,
-    limit: int,
-    is_category: int,
+    limit: Int,
+    is_category: Int,
     thresholds: Array,
     table: Array,
     own_thresholds: Array,
-) -> int:
+) -> Int:
     """Merge the bins of a feature to at most ``limit``, return how many are left.
 
     Bins without rows disappear. A numerical threshold lies in the middle, counted in
@@ -158,7 +159,7 @@ def merge_bins(
 
 
 @inner
-def _fill_gaps(n_codes: int, last_own: int, table: Array) -> None:
+def _fill_gaps(n_codes: Int, last_own: Int, table: Array) -> None:
     """Give codes without rows the bin of the next code that has some, or the last bin."""
     own = last_own
     for code in range(n_codes - 1, -1, -1):
@@ -168,7 +169,7 @@ def _fill_gaps(n_codes: int, last_own: int, table: Array) -> None:
 
 
 @inner
-def _copy_codes(boost: Any, grow: Any, all_grow: Any, start: int) -> None:
+def _copy_codes(boost: Any, grow: Any, all_grow: Any, start: Int) -> None:
     """Copy the task's rows of codes, as codes of its own bins."""
     row_codes, column_codes = array_of(grow, "row_codes"), array_of(grow, "column_codes")
     n_bins, task_bins = array_of(grow, "n_bins"), array_of(boost, "task_bins")
@@ -195,7 +196,7 @@ def to_common_codes(boost: Any, grow: Any) -> None:
         if node["category_set"] < 0:
             continue
         own = category_sets[node["category_set"]]
-        words = (own[0], own[1], own[2], own[3])
+        words: Any = (own[0], own[1], own[2], own[3])
         for word in range(SET_WORDS):
             own[word] = 0
         for code in range(task_bins.shape[1]):

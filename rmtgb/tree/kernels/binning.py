@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtgb._common import FloatArray, Int, IntArray
 from rmtgb.engine.jit import inner, kernel
 from rmtgb.engine.random import mix
 from rmtgb.engine.record import Array
@@ -12,7 +13,7 @@ GROUP = 64
 
 
 @inner
-def first_step(n_thresholds: int) -> int:
+def first_step(n_thresholds: Int) -> Int:
     """Return the largest power of two that is at most a number of thresholds, or 0."""
     step = np.uint64(0)
     while n_thresholds > 0:
@@ -22,7 +23,7 @@ def first_step(n_thresholds: int) -> int:
 
 
 @inner
-def _find_bins(values: Array, thresholds: Array, step: int, bins: Array) -> None:
+def _find_bins(values: Array, thresholds: Array, step: Int, bins: Array) -> None:
     """Count the thresholds below each value, by a search without branches.
 
     Parameters
@@ -47,12 +48,12 @@ def _find_bins(values: Array, thresholds: Array, step: int, bins: Array) -> None
 
 @kernel
 def bin_rows(
-    X: NDArray[np.float64],
-    positions: NDArray[np.int64],
-    thresholds: NDArray[np.float64],
+    X: FloatArray,
+    positions: IntArray,
+    thresholds: FloatArray,
     n_bins: NDArray[np.int32],
     categorical: NDArray[np.uint8],
-    missing_code: int,
+    missing_code: Int,
     bins: NDArray[np.uint64],
     row_codes: NDArray[np.uint8],
     column_codes: NDArray[np.uint8],
@@ -88,9 +89,7 @@ def bin_rows(
 
 
 @kernel
-def hash_columns(
-    X: NDArray[np.int64], positions: NDArray[np.int64], hashes: NDArray[np.uint64]
-) -> None:
+def hash_columns(X: IntArray, positions: IntArray, hashes: NDArray[np.uint64]) -> None:
     """Mix the bits of values X (n_features, m) into the hashes, INOUT, of rows at positions."""
     for feature in range(X.shape[0]):
         for i in range(X.shape[1]):

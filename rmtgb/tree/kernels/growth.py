@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner, part
 from rmtgb.engine.random import mix, uniform
 from rmtgb.engine.record import Array, array_of, wait
@@ -71,7 +72,7 @@ def grow_tree(grow: Any) -> None:
 
 
 @inner
-def _choose_leaf(splits: Array, n_leaves: int, max_leaf_nodes: int) -> int:
+def _choose_leaf(splits: Array, n_leaves: Int, max_leaf_nodes: Int) -> Int:
     """Return the leaf with the largest gain, the earliest among equals."""
     best, largest = NONE, 0.0
     if n_leaves < max_leaf_nodes:
@@ -130,7 +131,7 @@ def _add_node(grow: Any, leaf: Any, counts: Array) -> None:
 
 
 @inner
-def _record_split(grow: Any, parent: int, middle: int) -> None:
+def _record_split(grow: Any, parent: Int, middle: Int) -> None:
     """Turn a leaf into an inner node: its left child takes its place, the right one is new."""
     counts, split = array_of(grow, "counts"), array_of(grow, "splits")[parent]
     leaves, category_sets = array_of(grow, "leaves"), array_of(grow, "category_sets")
@@ -168,7 +169,7 @@ def _record_split(grow: Any, parent: int, middle: int) -> None:
 
 
 @part
-def _find_splits(grow: Any, left: int, right: int) -> None:
+def _find_splits(grow: Any, left: Int, right: Int) -> None:
     """Find the best splits of two sibling leaves, or of the root (right is NONE).
 
     Only the smaller sibling's histograms are summed; the larger one's are what is left
@@ -199,7 +200,7 @@ def _find_splits(grow: Any, left: int, right: int) -> None:
 
 
 @inner
-def _n_rows(leaf: Any) -> int:
+def _n_rows(leaf: Any) -> Int:
     return leaf["stop"] - leaf["start"]
 
 
@@ -210,13 +211,13 @@ def _is_larger(right: Any, left: Any) -> bool:
 
 
 @inner
-def _histogram_of(grow: Any, leaf: Any, child: int) -> int:
+def _histogram_of(grow: Any, leaf: Any, child: Int) -> Int:
     """Return where the histograms of a leaf are; those not kept have two fixed places."""
     return leaf["kept"] if leaf["kept"] != NONE else grow["n_kept"] + child
 
 
 @inner
-def _partial_histogram(grow: Any, member: int, child: int) -> int:
+def _partial_histogram(grow: Any, member: Int, child: Int) -> Int:
     """Return where the sums of a member other than 0 are before they are added up."""
     return grow["n_kept"] + 2 * member + child
 
@@ -235,7 +236,7 @@ def _shares_rows(grow: Any, leaf: Any) -> bool:
 
 
 @part
-def _build_share(grow: Any, leaf: Any, child: int) -> None:
+def _build_share(grow: Any, leaf: Any, child: Int) -> None:
     """Sum a member's share of the histograms of a leaf."""
     first, last = 0, grow["n_features"]
     start, stop = leaf["start"], leaf["stop"]
@@ -261,7 +262,7 @@ def _build_share(grow: Any, leaf: Any, child: int) -> None:
 
 
 @part
-def _scan_share(grow: Any, siblings: tuple[int, int], build: tuple[bool, bool]) -> None:
+def _scan_share(grow: Any, siblings: tuple[Int, Int], build: tuple[bool, bool]) -> None:
     """Find the best splits of two siblings on a member's share of the features."""
     leaves, histograms = array_of(grow, "leaves"), array_of(grow, "histograms")
     member = grow["member"]
@@ -290,7 +291,7 @@ def _scan_share(grow: Any, siblings: tuple[int, int], build: tuple[bool, bool]) 
 
 
 @inner
-def _scan_features(grow: Any, leaf: Any, child: int, first: int, last: int) -> None:
+def _scan_features(grow: Any, leaf: Any, child: Int, first: Int, last: Int) -> None:
     """Find the best split of a leaf on some features."""
     member, node = grow["member"], _node_of(grow, leaf)
     histograms = array_of(grow, "histograms")[_histogram_of(grow, leaf, child)]
@@ -319,7 +320,7 @@ def _scan_features(grow: Any, leaf: Any, child: int, first: int, last: int) -> N
 
 
 @inner
-def _add(histogram: Array, other: Array, sign: int) -> None:
+def _add(histogram: Array, other: Array, sign: Int) -> None:
     for i in range(histogram.size):
         histogram[i] += sign * other[i]
 
@@ -354,13 +355,13 @@ def _node_of(grow: Any, leaf: Any) -> Node:
 
 
 @inner
-def _node_seed(grow: Any, node: int) -> int:
+def _node_seed(grow: Any, node: Int) -> Int:
     """Return the seed of a node's random choices."""
     return mix(grow["seed"], node)
 
 
 @inner
-def _select_features(grow: Any, node: int, selected: Array) -> None:
+def _select_features(grow: Any, node: Int, selected: Array) -> None:
     """Mark the node's random selection of features.
 
     Selection sampling (Knuth, TAOCP 3.4.2, algorithm S): exactly ``n_candidate_features``
@@ -377,7 +378,7 @@ def _select_features(grow: Any, node: int, selected: Array) -> None:
 
 
 @inner
-def _keep_best(grow: Any, leaf: int, child: int, scanned: bool) -> None:
+def _keep_best(grow: Any, leaf: Int, child: Int, scanned: bool) -> None:
     """Keep the best of the members' candidates: largest gain, then lowest feature."""
     split, candidates = array_of(grow, "splits")[leaf], array_of(grow, "candidates")
     split["gain"] = -1.0

@@ -9,6 +9,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner, part
 from rmtgb.engine.record import Array
 from rmtgb.tree.kernels.packing import BLOCK_ROWS, unpack
@@ -25,17 +26,17 @@ PREFETCH_ROWS = np.int64(16)
 _ONE, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 
-def block_width(n_words: int) -> int:
+def block_width(n_words: Int) -> Int:
     """Return how many sums of a block a member needs room for; see :func:`build_histograms`."""
     return TILE * N_CODES * n_words
 
 
 @inner
-def _add_one(histogram: Array, position: int, payload: Array, first: int) -> None:
+def _add_one(histogram: Array, position: Int, payload: Array, first: Int) -> None:
     histogram[position] += payload[first]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _add_two(typingctx: Any, histogram: Any, position: Any, payload: Any, first: Any) -> Any:
     """Add two neighbouring int64 to two others as one vector operation.
 
@@ -45,7 +46,7 @@ def _add_two(typingctx: Any, histogram: Any, position: Any, payload: Any, first:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pair = ir.VectorType(ir.IntType(64), 2)
 
-        def pair_at(which: int, first: Any) -> Any:
+        def pair_at(which: Int, first: Any) -> Any:
             array = context.make_array(signature.args[which])(context, builder, arguments[which])
             return builder.bitcast(builder.gep(array.data, [first]), pair.as_pointer())
 
@@ -57,7 +58,7 @@ def _add_two(typingctx: Any, histogram: Any, position: Any, payload: Any, first:
     return types.void(histogram, types.uint64, payload, types.uint64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _prefetch(typingctx: Any, array: Any, position: Any) -> Any:
     """Ask for the cache line of an element, without waiting for it."""
 
@@ -79,21 +80,21 @@ def _prefetch(typingctx: Any, array: Any, position: Any) -> Any:
 
 if config.DISABLE_JIT:
 
-    def _add_two(histogram: Array, position: int, payload: Array, first: int) -> None:
+    def _add_two(histogram: Array, position: Int, payload: Array, first: Int) -> None:
         histogram[position] += payload[first]
         histogram[position + _ONE] += payload[first + _ONE]
 
-    def _prefetch(array: Array, position: int) -> None:
+    def _prefetch(array: Array, position: Int) -> None:
         pass
 
 
 @inner
-def _add_three(histogram: Array, position: int, payload: Array, first: int) -> None:
+def _add_three(histogram: Array, position: Int, payload: Array, first: Int) -> None:
     _add_two(histogram, position, payload, first)
     histogram[position + _TWO] += payload[first + _TWO]
 
 
-def _row_adder(add: Callable[..., None], n_words: int) -> Callable[..., None]:
+def _row_adder(add: Callable[..., None], n_words: Int) -> Callable[..., None]:
     """Return a function that adds the payloads of rows, of so many words, to histograms."""
     words = np.uint64(n_words)
 
@@ -101,16 +102,16 @@ def _row_adder(add: Callable[..., None], n_words: int) -> Callable[..., None]:
     @inner
     def add_rows(
         codes: Array,
-        n_features: int,
-        first: int,
-        stop: int,
+        n_features: Int,
+        first: Int,
+        stop: Int,
         order: Array,
         payload: Array,
         histograms: Array,
-        width: int,
+        width: Int,
     ) -> None:
         quads = first + (stop - first) // _FOUR * _FOUR
-        last = order.size - 1
+        last: Int = order.size - 1
         for i in range(order.size):
             ahead = np.uint64(order[min(i + PREFETCH_ROWS, last)])
             _prefetch(codes, np.int64(ahead * n_features + first))
@@ -142,14 +143,14 @@ _add_three_words = _row_adder(_add_three, 3)
 @inner
 def _sum_rows(
     codes: Array,
-    n_features: int,
-    first: int,
-    stop: int,
+    n_features: Int,
+    first: Int,
+    stop: Int,
     order: Array,
     payload: Array,
-    n_words: int,
+    n_words: Int,
     histograms: Array,
-    width: int,
+    width: Int,
 ) -> None:
     """Set the histograms of some features, one after another, to the sums of some rows."""
     n_features, width = np.uint64(n_features), np.uint64(width)
@@ -165,7 +166,7 @@ def _sum_rows(
 
 
 @inner
-def _add_block(block: Array, n_bins: int, packing: Packing, histograms: Array) -> None:
+def _add_block(block: Array, n_bins: Int, packing: Packing, histograms: Array) -> None:
     """Unpack the sums of a block of rows, and add each to a word of its own."""
     n_sums = packing.n_words + 1
     for i in range(n_bins):
@@ -181,13 +182,13 @@ def _add_block(block: Array, n_bins: int, packing: Packing, histograms: Array) -
 @part
 def build_histograms(
     row_codes: Array,
-    first: int,
-    stop: int,
+    first: Int,
+    stop: Int,
     order: Array,
     payload: Array,
     packing: Packing,
-    sum_words: int,
-    n_codes: int,
+    sum_words: Int,
+    n_codes: Int,
     block: Array,
     histograms: Array,
 ) -> None:
@@ -198,7 +199,7 @@ def build_histograms(
     row_codes : ndarray of uint8 of shape (n_rows, n_features), C order
         Bin codes, row by row: a row of a small node costs one cache line, where feature
         by feature it would cost one for each feature.
-    first, stop : int
+    first, stop : Int
         The features, ``range(first, stop)``.
     order : ndarray of uint32 of shape (m,)
         The rows.
@@ -206,10 +207,10 @@ def build_histograms(
         Packed gradient, hessian and weight of each row.
     packing : Packing
         How rows are packed.
-    sum_words : int
+    sum_words : Int
         Words of a bin. If they are one more than those of a row, rows are summed in blocks, whose
         sums are unpacked.
-    n_codes : int
+    n_codes : Int
         Bins of a feature, those of missing values included.
     block : ndarray of int64 of shape (>= block_width(n_words),)
         Scratch, looked at if there are blocks.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
@@ -41,7 +42,7 @@ RELATIVE_RIDGE = 1e-6
 
 @inner
 def add_linear_values(
-    grow: Any, start: int, stop: int, value: float, slopes: Array, prediction: Array
+    grow: Any, start: Int, stop: Int, value: float, slopes: Array, prediction: Array
 ) -> None:
     """Add the value of a leaf and what its slopes add, as :func:`slope_part`, to some rows."""
     order, standardized = array_of(grow, "order"), array_of(grow, "standardized")
@@ -109,7 +110,7 @@ def _choose_features(grow: Any) -> None:
 
 
 @inner
-def _is_among(slopes: Array, feature: int) -> bool:
+def _is_among(slopes: Array, feature: Int) -> bool:
     for slope in range(slopes.size):  # noqa: SIM110 - numba has no any() of a generator
         if slopes[slope]["feature"] == feature:
             return True
@@ -130,7 +131,7 @@ def _sum_moments(grow: Any) -> None:
 
 
 @inner
-def _sum_rows(grow: Any, start: int, stop: int, slopes: Array, moments: Array) -> None:
+def _sum_rows(grow: Any, start: Int, stop: Int, slopes: Array, moments: Array) -> None:
     """Sum the moments of a range of rows, tile by tile."""
     tile = array_of(grow, "tile")[grow["member"]]
     for k in range(MOMENTS):
@@ -149,13 +150,13 @@ def _sum_rows(grow: Any, start: int, stop: int, slopes: Array, moments: Array) -
 
 
 @inner
-def _add_halves(moments: Array, k: int, total: int) -> None:
+def _add_halves(moments: Array, k: Int, total: Int) -> None:
     moments[LOW, k] += total & ((1 << HALF_BITS) - 1)
     moments[HIGH, k] += total >> HALF_BITS
 
 
 @inner
-def _fill_tile(grow: Any, start: int, stop: int, slopes: Array, tile: Array) -> None:
+def _fill_tile(grow: Any, start: Int, stop: Int, slopes: Array, tile: Array) -> None:
     """Copy gradients, hessians and values of some rows to where vectors can be loaded."""
     order, payload = array_of(grow, "order"), array_of(grow, "payload")
     standardized, packing = array_of(grow, "standardized"), row_packing(grow)
@@ -179,7 +180,7 @@ def _fill_tile(grow: Any, start: int, stop: int, slopes: Array, tile: Array) -> 
 
 
 @inner
-def _sum(a: Array) -> int:
+def _sum(a: Array) -> Int:
     total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i]
@@ -187,7 +188,7 @@ def _sum(a: Array) -> int:
 
 
 @inner
-def _dot(a: Array, b: Array) -> int:
+def _dot(a: Array, b: Array) -> Int:
     total = np.int64(0)
     for i in range(np.uint64(TILE_ROWS)):
         total += a[i] * b[i]
@@ -218,7 +219,7 @@ def _solve_leaves(grow: Any) -> None:
 
 
 @inner
-def _set_up(grow: Any, position: int, system: Array) -> None:
+def _set_up(grow: Any, position: Int, system: Array) -> None:
     """Add up what members have summed for a leaf, in the units of hessians and gradients."""
     moments = array_of(grow, "moments")
     unit = Z_UNIT * (1 << MOMENT_SHIFT)
@@ -270,14 +271,14 @@ def _center(system: Array, slopes: Array) -> None:
 
 
 @inner
-def _solve(system: Array, n: int, ridge: float) -> None:
+def _solve(system: Array, n: Int, ridge: float) -> None:
     """Replace b by ``(A + ridge)^-1 b``, by Cholesky decomposition in place.
 
     Parameters
     ----------
     system : ndarray of float64 of shape (MOMENTS,)
         Centered; INOUT.
-    n : int
+    n : Int
         Number of slopes.
     ridge : float
         Added to the diagonal of A.

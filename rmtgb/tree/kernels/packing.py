@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.random import uniform
 from rmtgb.engine.record import Array, array_of, wait
@@ -32,13 +33,13 @@ SMALLEST = 1e-280
 
 
 @inner
-def units_of(weight: float, scale: float) -> int:
+def units_of(weight: float, scale: float) -> Int:
     """Return a weight as the integer that is summed: the one place where weights are rounded."""
     return np.int64(np.rint(weight * scale))
 
 
 @inner
-def unpack(word_0: int, word_1: int, word_2: int, packing: Packing) -> tuple[int, int, int]:
+def unpack(word_0: Int, word_1: Int, word_2: Int, packing: Packing) -> tuple[Int, Int, Int]:
     """Return the integer sums of gradients, hessians and weights in packed sums."""
     if packing.n_words == 1:
         weight = word_0 & ((1 << packing.shift) - 1)
@@ -63,7 +64,7 @@ def sum_packing(grow: Any) -> Packing:
 
 
 @inner
-def integers_of_row(payload: Array, row: int, packing: Packing) -> tuple[int, int, int]:
+def integers_of_row(payload: Array, row: Int, packing: Packing) -> tuple[Int, Int, Int]:
     """Return gradient, hessian and weight of a row as integers."""
     first = packing.n_words * row
     word_1 = payload[first + 1] if packing.n_words > 1 else np.int64(0)
@@ -72,7 +73,7 @@ def integers_of_row(payload: Array, row: int, packing: Packing) -> tuple[int, in
 
 
 @inner
-def bit_length(number: int) -> int:
+def bit_length(number: Int) -> Int:
     """Return the number of bits of a non-negative integer."""
     bits = 0
     while number > 0:
@@ -83,25 +84,25 @@ def bit_length(number: int) -> int:
 
 @inner
 def choose_bits(
-    n_words: int, in_blocks: int, weight_bits: int, row_bits: int, largest_bits: int
-) -> tuple[int, int, int]:
+    n_words: Int, in_blocks: Int, weight_bits: Int, row_bits: Int, largest_bits: Int
+) -> tuple[Int, Int, Int]:
     """Return how many bits words leave, so that no sum can overflow.
 
     Parameters
     ----------
-    n_words : int
+    n_words : Int
         Of a row.
-    in_blocks : int
+    in_blocks : Int
         Whether at most ``BLOCK_ROWS`` rows, of weight one, are summed packed.
-    weight_bits, row_bits : int
+    weight_bits, row_bits : Int
         Of the sum of all integer weights, and of the number of rows (of copies of rows, where
         integer weights are repetitions).
-    largest_bits : int
+    largest_bits : Int
         Of the largest number of copies of a row, less one.
 
     Returns
     -------
-    shift, gradient_bits, hessian_bits : int
+    shift, gradient_bits, hessian_bits : Int
         Bits for the sum of weights, and for one row's gradient and hessian.
     """
     shift = weight_bits
@@ -122,13 +123,13 @@ def choose_bits(
 
 
 @inner
-def is_in_bag(row: int, subsample: float, seed: int) -> bool:
+def is_in_bag(row: Int, subsample: float, seed: Int) -> bool:
     """Tell whether a row is in the random sample of a tree, of which this is the seed."""
-    return subsample >= 1.0 or uniform(seed, row) < subsample
+    return bool(subsample >= 1.0 or uniform(seed, row) < subsample)
 
 
 @inner
-def _per_copy(value: float, weight: float, copies: int) -> float:
+def _per_copy(value: float, weight: float, copies: Int) -> float:
     """Return a row's share of a sum, if a row of weight k is packed as k equal rows."""
     return value / weight if copies and weight > 1.0 else value
 

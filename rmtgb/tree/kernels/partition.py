@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array, array_of
 from rmtgb.engine.team import share
@@ -11,7 +12,7 @@ from rmtgb.tree.kernels.splitting import in_set
 
 
 @inner
-def _fill_goes_left(split: Any, codes_left: Array, missing_code: int, goes_left: Array) -> None:
+def _fill_goes_left(split: Any, codes_left: Array, missing_code: Int, goes_left: Array) -> None:
     """Tabulate the split by code: numerical, categorical and missing alike."""
     for code in range(missing_code + 1):
         if split["categorical"]:
@@ -38,7 +39,7 @@ def divide_share(grow: Any, leaf: Any, split: Any, codes_left: Array) -> None:
     front, back = start, stop - 1
     for i in range(start, stop):
         row = order[i]
-        left = np.int64(goes_left[column[row]])
+        left: Int = np.int64(goes_left[column[row]])
         buffer[front] = row
         buffer[back] = row
         front += left
@@ -47,7 +48,7 @@ def divide_share(grow: Any, leaf: Any, split: Any, codes_left: Array) -> None:
 
 
 @inner
-def collect_share(grow: Any, leaf: Any) -> int:
+def collect_share(grow: Any, leaf: Any) -> Int:
     """Copy a member's divided rows to their final places; order is kept within a side.
 
     Returns

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rmtgb._common import Float, Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array
 
@@ -26,7 +27,7 @@ def weighted_quantile(values: Array, weights: Array, level: float) -> float:
     float
         The quantile, 0 without values.
     """
-    total = 0.0
+    total: Float = 0.0
     for weight in weights:
         total += weight
     target, tolerance = level * total, 1e-12 * total
@@ -52,11 +53,12 @@ def weighted_quantile(values: Array, weights: Array, level: float) -> float:
 
 @inner
 def _three_way(
-    values: Array, weights: Array, first: int, last: int, pivot: float
-) -> tuple[int, int, float, float]:
+    values: Array, weights: Array, first: Int, last: Int, pivot: Float
+) -> tuple[Int, Int, Float, Float]:
     """Reorder a range into values below, equal to and above a pivot."""
     less, i, more = first, first, last
-    less_weight, equal_weight = 0.0, 0.0
+    less_weight: Float = 0.0
+    equal_weight: Float = 0.0
     while i < more:
         value, weight = values[i], weights[i]
         if value < pivot:

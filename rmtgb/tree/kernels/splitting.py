@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import config
 
+from rmtgb._common import Float, Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.random import uniform
 from rmtgb.engine.record import Array
@@ -45,19 +46,19 @@ class Node(NamedTuple):
     extremely randomised trees).
     """
 
-    gradient: int
-    hessian: int
-    weight: int
+    gradient: Int
+    hessian: Int
+    weight: Int
     l2: float
-    min_weight: int
+    min_weight: Int
     min_hessian: float
     row_hessian: float
     packing: Packing
     per_hessian: float
     scale: float
     constant: float
-    random: int
-    seed: int
+    random: Int
+    seed: Int
 
 
 class Scratch(NamedTuple):
@@ -82,15 +83,15 @@ def score(gradient: float, hessian: float) -> float:
 
 @inner
 def make_node(
-    gradient: int,
-    hessian: int,
-    weight: int,
+    gradient: Int,
+    hessian: Int,
+    weight: Int,
     weight_unit: float,
     l2: float,
-    min_weight: int,
+    min_weight: Int,
     packing: Packing,
-    random: int,
-    seed: int,
+    random: Int,
+    seed: Int,
 ) -> Node:
     """Return a Node of these sums and limits.
 
@@ -120,7 +121,7 @@ def make_node(
 
 
 @inner
-def _gain(left_0: int, left_1: int, left_2: int, node: Node) -> Any:
+def _gain(left_0: Int, left_1: Int, left_2: Int, node: Node) -> Any:
     """Return what a split saves, or -1 if a child is too small; without a branch.
 
     It is rounded to single precision: splits of equal worth compare equal, whatever the order
@@ -138,7 +139,7 @@ def _gain(left_0: int, left_1: int, left_2: int, node: Node) -> Any:
 
 
 @inner
-def _fill_gains(n: int, node: Node, least: float, scratch: Scratch) -> int:
+def _fill_gains(n: Int, node: Node, least: float, scratch: Scratch) -> Int:
     """Compute the gains of n splits, and count those that save more than ``least``.
 
     The last vector is filled up with whatever stands there: a loop of vectors has no rest that
@@ -154,16 +155,17 @@ def _fill_gains(n: int, node: Node, least: float, scratch: Scratch) -> int:
 
 
 @inner
-def _best_of(n: int, node: Node, feature: int, scratch: Scratch, least: float) -> int:
+def _best_of(n: Int, node: Node, feature: Int, scratch: Scratch, least: Float) -> Int:
     """Return which of n splits saves most, and more than a least gain: the first; else -1."""
-    best, least = -1, np.float32(least)
+    best: Int = -1
+    least = np.float32(least)
     if n == _ZERO:
         return best
     left, gains = scratch.left, scratch.gains
     if node.random:
-        i = np.uint64(uniform(node.seed, feature) * n)
-        gains[i] = _gain(left[_ZERO, i], left[_ONE, i], left[_TWO, i], node)
-        return np.int64(i) if gains[i] > least else best
+        drawn = np.uint64(uniform(node.seed, feature) * n)
+        gains[drawn] = _gain(left[_ZERO, drawn], left[_ONE, drawn], left[_TWO, drawn], node)
+        return np.int64(drawn) if gains[drawn] > least else best
     if _fill_gains(n, node, least, scratch) > 0:
         for i in range(n):
             if gains[i] > least:
@@ -172,7 +174,7 @@ def _best_of(n: int, node: Node, feature: int, scratch: Scratch, least: float) -
 
 
 @inner
-def _words_of(histogram: Array, words: int, code: int) -> tuple[int, int, int]:
+def _words_of(histogram: Array, words: Int, code: Int) -> tuple[Int, Int, Int]:
     """Return the packed sums of a code; words that it does not have are 0."""
     position = words * code
     return (
@@ -184,7 +186,7 @@ def _words_of(histogram: Array, words: int, code: int) -> tuple[int, int, int]:
 
 @inner
 def _keep(
-    split: Any, gain: float, feature: int, position: int, missing_left: int, categorical: int
+    split: Any, gain: Float, feature: Int, position: Int, missing_left: Int, categorical: Int
 ) -> None:
     split["gain"] = gain
     split["feature"] = feature
@@ -195,7 +197,7 @@ def _keep(
 
 @inner
 def scan_numerical(
-    histogram: Array, feature: int, n_bins: int, node: Node, scratch: Scratch, split: Any
+    histogram: Array, feature: Int, n_bins: Int, node: Node, scratch: Scratch, split: Any
 ) -> None:
     """Try every threshold of a feature, with missing values on either side.
 
@@ -203,7 +205,7 @@ def scan_numerical(
     ----------
     histogram : ndarray of int64 of shape (n_codes * n_words,)
         Packed sums by bin; the last bin holds the missing values.
-    feature, n_bins : int
+    feature, n_bins : Int
         The feature and its number of bins of values.
     node : Node
     scratch : Scratch
@@ -235,14 +237,14 @@ def scan_numerical(
 
 
 @inner
-def _is_all(left_0: int, left_1: int, left_2: int, node: Node) -> bool:
+def _is_all(left_0: Int, left_1: Int, left_2: Int, node: Node) -> bool:
     """Tell whether packed sums are those of the whole node."""
     gradient, hessian, weight = unpack(left_0, left_1, left_2, node.packing)
     return gradient == node.gradient and hessian == node.hessian and weight == node.weight
 
 
 @inner
-def _sort_categories(histogram: Array, node: Node, scratch: Scratch) -> int:
+def _sort_categories(histogram: Array, node: Node, scratch: Scratch) -> Int:
     """Sort the codes in use by gradient / smoothed hessian, return how many there are."""
     words, keys, by_key = np.uint64(node.packing.n_words), scratch.keys, scratch.codes
     smoothing = CATEGORY_SMOOTHING * node.row_hessian
@@ -267,14 +269,14 @@ def _sort_categories(histogram: Array, node: Node, scratch: Scratch) -> int:
 
 
 @inner
-def _comes_before(code: int, other: int, keys: Array) -> bool:
-    return keys[code] < keys[other] or (keys[code] == keys[other] and code < other)
+def _comes_before(code: Int, other: Int, keys: Array) -> bool:
+    return bool(keys[code] < keys[other] or (keys[code] == keys[other] and code < other))
 
 
 @inner
 def scan_categorical(
     histogram: Array,
-    feature: int,
+    feature: Int,
     node: Node,
     weight_unit: float,
     scratch: Scratch,
@@ -369,6 +371,6 @@ def complete_split(histogram: Array, node: Node, split: Any, codes_left: Array) 
 
 
 @inner
-def in_set(words: Array, code: int) -> bool:
+def in_set(words: Array, code: Int) -> bool:
     """Return whether a bin code is in a set of 256 bits (4 uint64)."""
     return (words[code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 1

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import array_of
 from rmtgb.tree.kernels.growth import N_NODES, N_SETS, N_SLOPES
@@ -15,13 +16,13 @@ _SLOPE_BYTES = np.uint64(SLOPE.itemsize)
 
 
 @inner
-def open_place(store: Any, ensemble: int, tree: int, grow: Any) -> None:
+def open_place(store: Any, ensemble: Int, tree: Int, grow: Any) -> None:
     """Let a grower write its next tree where a tree of an ensemble belongs.
 
     Parameters
     ----------
     store : STORE record
-    ensemble, tree : int
+    ensemble, tree : Int
         Which ensemble, and which of its trees in the store.
     grow : GROW record
         ``nodes``, ``category_sets``, ``slopes``, their sizes and ``max_leaf_nodes`` are OUT.
@@ -38,7 +39,7 @@ def open_place(store: Any, ensemble: int, tree: int, grow: Any) -> None:
 
 
 @inner
-def close_place(store: Any, ensemble: int, tree: int, grow: Any) -> None:
+def close_place(store: Any, ensemble: Int, tree: Int, grow: Any) -> None:
     """Note the size of the tree that a grower has written; called by one member."""
     counts = array_of(grow, "counts")
     sizes = array_of(store, "tree_sizes")[array_of(store, "first_trees")[ensemble] + tree]

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtgb._common import Int, IntArray
 from rmtgb.engine.jit import inner, kernel
 from rmtgb.engine.record import Array, array_of
 from rmtgb.tree.kernels.slopes import slope_part, slopes_of
@@ -51,9 +51,9 @@ def fill_steps(ensembles: Array) -> None:
 
 
 @inner
-def _depth(nodes: Array, steps: Array) -> int:
+def _depth(nodes: Array, steps: Array) -> Int:
     """Return the depth of a tree; children come after their parents. Scratch in steps."""
-    deepest = 0
+    deepest: Int = 0
     steps[0]["child"] = 0
     for i in range(nodes.size):
         depth = np.int64(steps[i]["child"])
@@ -65,7 +65,7 @@ def _depth(nodes: Array, steps: Array) -> int:
 
 
 @inner
-def _next(step: Any, value: float) -> int:
+def _next(step: Any, value: float) -> Int:
     """Return the position after a step with a value (float64, NaN is missing)."""
     missing_right = (step["feature"] & MISSING_RIGHT) != 0
     right = (value > step["threshold"]) | (np.isnan(value) & missing_right)
@@ -75,12 +75,12 @@ def _next(step: Any, value: float) -> int:
 @inner
 def _add_numerical(
     values: Any,
-    first_row: int,
-    stop_row: int,
+    first_row: Int,
+    stop_row: Int,
     nodes: Array,
     slopes: Array,
     steps: Array,
-    depth: int,
+    depth: Int,
     output: Array,
 ) -> None:
     """Add the values of a tree's leaves to the rows of a range, some rows abreast."""
@@ -108,7 +108,7 @@ def _add_numerical(
 
 
 @inner
-def _leaf_value(Z: Array, row: int, leaf: Any, slopes: Array) -> float:
+def _leaf_value(Z: Array, row: Int, leaf: Any, slopes: Array) -> float:
     """Return what a leaf predicts for a row."""
     if leaf["n_slopes"] == 0:
         return leaf["value"]
@@ -116,12 +116,13 @@ def _leaf_value(Z: Array, row: int, leaf: Any, slopes: Array) -> float:
 
 
 @inner
-def find_leaf(row: Array, nodes: Array, category_sets: Array) -> int:
+def find_leaf(row: Array, nodes: Array, category_sets: Array) -> Int:
     """Return the position of the leaf that a row (float64, NaN is missing) falls into."""
-    position = 0
+    position: Int = 0
     while nodes[position]["feature"] >= 0:
         node = nodes[position]
         value = row[node["feature"]]
+        left: Any
         if np.isnan(value):
             left = node["missing_left"] > 0
         elif node["category_set"] >= 0:
@@ -134,7 +135,7 @@ def find_leaf(row: Array, nodes: Array, category_sets: Array) -> int:
 
 @inner
 def _add_tree(
-    values: Any, first_row: int, stop_row: int, ensemble: Any, tree: int, output: Array
+    values: Any, first_row: Int, stop_row: Int, ensemble: Any, tree: Int, output: Array
 ) -> None:
     """Add one tree's prediction to the rows of a range."""
     starts, depth = array_of(ensemble, "starts"), array_of(ensemble, "depths")[tree]
@@ -155,8 +156,8 @@ def _add_tree(
 def add_trees(
     values: Array,
     ensembles: Array,
-    first: NDArray[np.int64],
-    stop: NDArray[np.int64],
+    first: IntArray,
+    stop: IntArray,
     by_task: bool,
 ) -> None:
     """Add the predictions of some trees of an ensemble to ``prediction``.

@@ -1,0 +1,176 @@
+"""What the stages leave behind: the parts of the sum that a prediction is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rmtgb._common import FloatArray, IntArray
+from rmtgb.tree.ensemble import Ensemble, RowsToPredict
+
+#: Names of the parts, in the order in which they are told.
+PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What stage 2 has learned: two ensembles, and how each task is divided between them.
+
+    While rounds are made, the sides have no names. Afterwards the one with fewer rows' worth of
+    tasks is called outlier, and ``exchanged`` tells whether it is the first.
+
+    Attributes
+    ----------
+    sides : tuple of Ensemble
+        The two ensembles, as they were boosted.
+    theta, weights : ndarray of float64 of shape (n_tasks,)
+        Logit and weight of the second side.
+    theta_start : ndarray of float64 of shape (n_tasks,)
+        Where theta started, and where its penalty pulls it to.
+    exchanged : bool
+        Whether the first side is called outlier.
+    """
+
+    sides: tuple[Ensemble, Ensemble]
+    theta: FloatArray
+    weights: FloatArray
+    theta_start: FloatArray
+    exchanged: bool = False
+
+    @classmethod
+    def empty(cls, n_tasks: int, n_outputs: int) -> Partition:
+        """Return a partition without trees."""
+        none = Ensemble.empty(n_outputs)
+        return cls((none, none), np.zeros(n_tasks), np.full(n_tasks, 0.5), np.zeros(n_tasks))
+
+    def starting_at(self, theta: FloatArray) -> Partition:
+        """Return the partition before its first round."""
+        return replace(self, theta=theta, weights=1.0 / (1.0 + np.exp(-theta)), theta_start=theta)
+
+    @property
+    def n_rounds(self) -> int:
+        """Number of rounds."""
+        return self.sides[0].n_rounds
+
+    @property
+    def inlier(self) -> Ensemble:
+        """The ensemble of the inlier side."""
+        return self.sides[int(self.exchanged)]
+
+    @property
+    def outlier(self) -> Ensemble:
+        """The ensemble of the outlier side."""
+        return self.sides[1 - int(self.exchanged)]
+
+    @property
+    def outlier_theta(self) -> FloatArray:
+        """Logit of the outlier weight of each task, shape (n_tasks,)."""
+        return -self.theta if self.exchanged else self.theta
+
+    @property
+    def outlier_weights(self) -> FloatArray:
+        """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
+        return 1.0 - self.weights if self.exchanged else self.weights
+
+    @property
+    def unseen_weight(self) -> float:
+        """Weight w of a task that was not seen: the median of the inlier tasks'."""
+        weights = self.outlier_weights
+        inliers = weights[weights <= 0.5]
+        return float(np.median(inliers)) if inliers.size else 0.0
+
+    @property
+    def second_weights(self) -> FloatArray:
+        """Weights of the second side, shape (n_tasks + 1,), the last of a task not seen."""
+        unseen = self.unseen_weight
+        return np.append(self.weights, 1.0 - unseen if self.exchanged else unseen)
+
+
+@dataclass(frozen=True)
+class TaskEnsembles:
+    """The ensembles of all tasks, one after another.
+
+    Attributes
+    ----------
+    trees : Ensemble
+        All trees; those of task t are ``range(starts[t], starts[t + 1])``.
+    starts : ndarray of int64 of shape (n_tasks + 1,)
+    random_thresholds : bool
+        Whether their thresholds were drawn at random.
+    """
+
+    trees: Ensemble
+    starts: IntArray
+    random_thresholds: bool = False
+
+    @property
+    def n_rounds(self) -> IntArray:
+        """Rounds of each task, shape (n_tasks,)."""
+        return np.diff(self.starts) // self.trees.n_outputs
+
+    @classmethod
+    def empty(cls, n_tasks: int, n_outputs: int, random_thresholds: bool = False) -> TaskEnsembles:
+        """Return ensembles without trees."""
+        starts = np.zeros(n_tasks + 1, np.int64)
+        return cls(Ensemble.empty(n_outputs), starts, random_thresholds)
+
+    @classmethod
+    def sorted_by_task(
+        cls, trees: Ensemble, tasks: IntArray, n_tasks: int, random_thresholds: bool
+    ) -> TaskEnsembles:
+        """Return the trees, of which the task (n_trees,) is given, with those of a task together.
+
+        Trees of a task keep their order.
+        """
+        counts = np.bincount(tasks, minlength=n_tasks)
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        if np.any(np.diff(tasks) < 0):
+            trees = trees.take(np.argsort(tasks, kind="stable"))
+        return cls(trees, starts, random_thresholds)
+
+    @property
+    def tasks(self) -> IntArray:
+        """Task of each tree, shape (n_trees,)."""
+        return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
+
+    def add_to(
+        self, rows: RowsToPredict, first_round: int = 0, stop_round: int | None = None
+    ) -> None:
+        """Add a range of rounds, all by default, to the prediction of rows with tasks."""
+        if self.trees.n_trees == 0:
+            return
+        first, stop = self.starts[:-1], self.starts[1:]
+        if stop_round is not None:
+            stop = np.minimum(stop, first + stop_round * self.trees.n_outputs)
+        self.trees.add_ranges_to(
+            rows, np.minimum(first + first_round * self.trees.n_outputs, stop), stop
+        )
+
+    def gains(self, n_features: int) -> FloatArray:
+        """Return the gain of each feature in the trees of each task: (n_tasks, n_features)."""
+        n_tasks, nodes = self.starts.size - 1, self.trees.nodes
+        task_of_node = np.repeat(self.tasks, np.diff(self.trees.tree_starts))
+        inner = nodes["feature"] >= 0
+        position = task_of_node[inner] * n_features + nodes["feature"][inner]
+        gains = np.bincount(position, weights=nodes["gain"][inner], minlength=n_tasks * n_features)
+        return gains.astype(np.float64).reshape(n_tasks, n_features)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the sum that a prediction is, beside the baseline.
+
+    Attributes
+    ----------
+    name : str
+        One of ``PARTS``.
+    trees : Ensemble or TaskEnsembles
+    coefficient : ndarray of float64 of shape (n_tasks + 1,) or None
+        What the part is multiplied by, for each task and, last, for one that was not seen; None
+        stands for one.
+    """
+
+    name: str
+    trees: Ensemble | TaskEnsembles
+    coefficient: FloatArray | None = None
