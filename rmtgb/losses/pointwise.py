@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rmtgb._common import FloatArray
-from rmtgb.engine.jit import inner, kernel
+from rmtgb.engine.jit import kernel, part
 from rmtgb.losses import log_loss
 from rmtgb.losses.base import Loss
 from rmtgb.losses.registry import ONE_OUTPUT
@@ -27,14 +27,14 @@ def _choice(formulas: Sequence[tuple[int, Callable[..., Any]]]) -> Callable[...,
     code_here, formula = formulas[0]
     if len(formulas) == 1:
 
-        @inner
+        @part
         def last(code: int, parameter: float, y: float, raw: float) -> Any:
             return formula(y, raw, parameter)
 
         return last
     others = _choice(formulas[1:])
 
-    @inner
+    @part
     def choose(code: int, parameter: float, y: float, raw: float) -> Any:
         if code == code_here:
             return formula(y, raw, parameter)

@@ -48,19 +48,21 @@ def boost(
         if no task is queued.
     """
     boost, grow, store = boosts[member], grows[member], stores[0]
-    if boost["n_queued"] == 0:
-        _boost_rounds(boost, grow, store, 0, 0)
-        return
     position: Int = np.int64(0)
-    while True:
-        if n_members == 1:
-            position = take_ticket(array_of(boost, "queue"))
-        if position >= boost["n_queued"]:
-            break
-        task = array_of(boost, "queued_tasks")[position]
-        if boost["takes_rows"]:
-            take_rows(boost, grow, all_boosts[0], all_grows[0], task)
+    task: Int = np.int64(0)
+    by_task = boost["n_queued"] > 0
+    while True:  # with one place where rounds are made: their code is large
+        if by_task:
+            if n_members == 1:
+                position = take_ticket(array_of(boost, "queue"))
+            if position >= boost["n_queued"]:
+                break
+            task = array_of(boost, "queued_tasks")[position]
+            if boost["takes_rows"]:
+                take_rows(boost, grow, all_boosts[0], all_grows[0], task)
         _boost_rounds(boost, grow, store, position, task)
+        if not by_task:
+            break
         if boost["gives_back"]:
             give_back_rows(boost, all_boosts[0], task)
         wait(boost)
