@@ -1,0 +1,19 @@
+"""Two thousand random configurations with guards around all arrays of kernels."""
+
+import pytest
+
+from rmtgb.estimators import _base
+from tests.fuzz.configurations import run
+
+CHUNK = 50
+
+
+@pytest.mark.parametrize("first", range(0, 2000, CHUNK))
+def test_random_configurations(first, monkeypatch):
+    monkeypatch.setattr(_base, "SMALL_CODES", 0)  # teams whatever the size
+    for seed in range(first, first + CHUNK):
+        try:
+            run(seed)
+        except Exception as error:
+            error.add_note(f"configuration {seed}")
+            raise
