@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from rmtgb.engine.team import Team
-from rmtgb.tree import binning
 from rmtgb.tree.binning import BLOCK_ROWS, BinMapper
 from tests.oracles import tree as oracle
 from tests.tree.cases import thresholds
 
 NO_CATEGORIES = np.zeros(4, dtype=int)
+SEED = 0
 
 
 def matrix(n, dtype=np.float64, seed=0):
@@ -29,8 +29,9 @@ def matrix(n, dtype=np.float64, seed=0):
 
 def fit(X, n_categories=None, max_bins=32, weight=None, n_members=1):
     n_categories = np.zeros(X.shape[1], dtype=int) if n_categories is None else n_categories
+    weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
     with Team(n_members) as team:
-        return BinMapper.fit(X, weight, n_categories, max_bins, np.random.default_rng(0), team)
+        return BinMapper.fit(X, weight, n_categories, max_bins, SEED, team)
 
 
 def transform(mapper, X, positions=None, n_members=1):
@@ -153,11 +154,3 @@ class TestSizesAndTeams:
         codes = transform(fit(X, max_bins=4), X).row_codes[:, 0]
         edges = thresholds(X[:, 0], None, 4)
         np.testing.assert_array_equal(codes, np.searchsorted(edges, X[:, 0]))
-
-    def test_a_sample_of_many_rows(self, monkeypatch):
-        X = matrix(5000)
-        monkeypatch.setattr(binning, "SAMPLE_ROWS", 2000)
-        sampled = fit(X, max_bins=8)
-        rows = np.sort(np.random.default_rng(0).choice(5000, 2000, replace=False))
-        monkeypatch.undo()
-        np.testing.assert_array_equal(sampled.thresholds, fit(X[rows], max_bins=8).thresholds)

@@ -225,14 +225,6 @@ class TestEquivalences:
         np.testing.assert_allclose(whole.nodes["value"], alone.nodes["value"], 1e-9, 1e-11)
         np.testing.assert_array_equal(whole.prediction, whole.nodes["value"][whole.leaf_of_row])
 
-    def test_coefficients_are_the_chain_rule(self):
-        problem, c = draw(4, n=120, n_tasks=3), np.array([0.2, 0.5, 0.9])
-        by_row = c[problem.task_codes]
-        product = Problem(problem.X, by_row * problem.g, by_row**2)
-        a, b = grow(problem, coefficient=c), grow(product)
-        np.testing.assert_array_equal(a.nodes["feature"], b.nodes["feature"])
-        np.testing.assert_allclose(a.prediction, b.prediction, rtol=1e-6)
-
     def test_trees_of_one_grower_do_not_disturb_each_other(self):
         problem = draw(4, n=150, missing=0.1, n_categories=(4,))
         one, three = grow(problem), grow(problem, n_trees=3)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from rmtgb.engine.team import Team
 from rmtgb.tree.binning import BinMapper
-from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
+from rmtgb.tree.records import MISSING_Z, Z_UNIT
 from rmtgb.tree.standardizer import TAIL
 
 
 def standardizer(X, weight=None, n_categories=None):
     n_categories = np.zeros(X.shape[1], int) if n_categories is None else n_categories
-    rng = np.random.default_rng(0)
-    return BinMapper.fit(X, weight, n_categories, 255, rng, Team(1)).standardizer
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    return BinMapper.fit(X, weight, n_categories, 255, 0, Team(1)).standardizer
 
 
 def values_of(X, **fit):
@@ -45,7 +45,7 @@ def test_an_integer_weight_is_repetition_and_zero_absence(seed):
     rng = np.random.default_rng(seed)
     X, weight = rng.standard_normal((50, 2)).round(1), rng.integers(1, 4, 50)
     once, often = standardizer(X, weight.astype(float)), standardizer(X.repeat(weight, axis=0))
-    for name in ("low", "high", "center", "per_scale"):
+    for name in ("low", "high", "per_unit", "center", "per_scale"):
         np.testing.assert_allclose(getattr(once, name), getattr(often, name), rtol=1e-12)
 
 
