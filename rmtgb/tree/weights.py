@@ -18,6 +18,10 @@ from rmtgb.tree.kernels.packing import BLOCK_ROWS, MIN_BITS, units_of
 #: to the last bit: it leaves hessians 22 bits.
 MAX_COPIES = 2**11
 
+#: Smallest total of weights that are not, for sums of so many copies would leave gradients less
+#: than ``MIN_BITS`` bits.
+MAX_COPIES_TOTAL = 2 ** (62 - MIN_BITS)
+
 #: Bits of the total of other weights: all that a word of its own can hold, or what two words
 #: leave for it.
 OWN_WORD_BITS, SHARED_WORD_BITS = 61, 63 - MIN_BITS
@@ -82,9 +86,10 @@ class WeightUnits:
         """
         n_rows = np.diff(offsets)
         largest = float(weight.max(initial=0.0))
-        exponent = math.frexp(float(np.add.reduceat(weight, offsets[:-1]).max()))[1]
+        total = float(np.add.reduceat(weight, offsets[:-1]).max())
+        exponent = math.frexp(total)[1]
         integral = exponent <= OWN_WORD_BITS and bool(np.all(weight == np.rint(weight)))
-        copies = integral and largest <= MAX_COPIES
+        copies = integral and largest <= MAX_COPIES and total < MAX_COPIES_TOTAL
         scale = 1.0
         if not integral:
             shared = n_rows.max() <= MAX_SHARED_WORD_ROWS
