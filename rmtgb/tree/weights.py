@@ -26,6 +26,9 @@ MAX_COPIES_TOTAL = 2 ** (62 - MIN_BITS)
 #: leave for it.
 OWN_WORD_BITS, SHARED_WORD_BITS = 61, 63 - MIN_BITS
 
+#: More than all weights together, and an int64 even when it is doubled.
+MORE_THAN_ALL = 2.0**OWN_WORD_BITS
+
 #: Up to so many rows two words resolve weights to less than the mean weight over twice the
 #: number of rows: even if all were rounded the same way, no leaf would be miscounted by half a
 #: mean row.
@@ -106,7 +109,8 @@ class WeightUnits:
 
     def min_leaf_units(self, min_samples_leaf: float) -> int:
         """Return the smallest sum of a leaf."""
-        return max(1, math.ceil(min_samples_leaf * self.scale * (1.0 - RELATIVE_TOLERANCE)))
+        units = min_samples_leaf * self.scale * (1.0 - RELATIVE_TOLERANCE)
+        return max(1, math.ceil(min(units, MORE_THAN_ALL)))
 
     def leaf_limits(
         self, max_leaf_nodes: int | None, max_depth: int | None, min_samples_leaf: float
