@@ -29,10 +29,9 @@ OWN_WORD_BITS, SHARED_WORD_BITS = 61, 63 - MIN_BITS
 #: More than all weights together, and an int64 even when it is doubled.
 MORE_THAN_ALL = 2.0**OWN_WORD_BITS
 
-#: Up to so many rows two words resolve weights to less than the mean weight over twice the
-#: number of rows: even if all were rounded the same way, no leaf would be miscounted by half a
-#: mean row.
-MAX_SHARED_WORD_ROWS = 2**14 - 1
+#: Up to so many rows two words round weights by less than the mean weight over twice the number
+#: of rows: even if all were rounded the same way, no leaf would be miscounted by half a mean row.
+MAX_SHARED_WORD_ROWS = 2**13 - 1
 
 #: Sums of weights that differ by rounding only count as equal.
 RELATIVE_TOLERANCE = 1e-9
