@@ -130,6 +130,7 @@ class TestRecord:
     def test_addresses_sizes_and_numbers(self, n_members):
         with Team(n_members) as team:
             record = Record(LAYOUT, team, {"given": given()}, {"m": 5}, {"factor": 0.5})
+            n_members = team.n_members  # one, without compilation
         assert record.members["member"].tolist() == list(range(n_members))
         assert (record.members["n_members"] == n_members).all()
         expected = {"given": (4, 2), "sums": (5, 4), "of_members": (n_members, 3), "single": (1,)}
@@ -184,6 +185,7 @@ class TestRecord:
         with Team(n_members) as team:
             record = Record(LAYOUT, team, {"given": lent}, {"m": 3}, numbers)
             records.run(team, fill, [record])
+            n_members = team.n_members  # one, without compilation
         of_members = 10 * np.arange(n_members)[:, None] + np.arange(3)
         np.testing.assert_array_equal(record.arrays["of_members"], of_members)
         assert record.arrays["single"][0] == of_members.sum()
