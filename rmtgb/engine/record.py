@@ -116,7 +116,8 @@ class Record:
     arrays : dict of str to ndarray
         Arrays that exist already. Those that kernels write to come from :func:`empty`.
     sizes : dict of str to int, optional
-        Sizes of all arrays that do not exist yet; those that are not named are zero.
+        Sizes of all arrays that do not exist yet; those that are not named are zero, but for
+        ``n_members``, which is that of the team.
     numbers : dict of str to int or float, optional
         Other fields, zero where they are not named.
 
@@ -146,8 +147,9 @@ class Record:
         self._layout = layout
         team = Team(1) if team is None else team
         self.arrays = {"arrivals": team.arrivals, **arrays}
-        known = dict.fromkeys(layout.sizes, 0) | dict(sizes or {}) | layout.sizes_of(self.arrays)
-        if sizes and any(known[name] != size for name, size in sizes.items()):
+        sizes = {**(sizes or {}), "n_members": team.n_members}
+        known = dict.fromkeys(layout.sizes, 0) | sizes | layout.sizes_of(self.arrays)
+        if any(known[name] != size for name, size in sizes.items()):
             raise ValueError(f"sizes {sizes} of {layout.name} contradict those of arrays {known}.")
         for name, (dtype, shape) in layout.arrays.items():
             if name not in self.arrays:
@@ -164,7 +166,6 @@ class Record:
             record[name] = array.ctypes.data
         for name, value in (known | dict(numbers or {})).items():
             record[name] = value
-        record["n_members"] = team.n_members
         self.members = np.repeat(record, team.n_members)
         self.members["member"] = np.arange(team.n_members)
 

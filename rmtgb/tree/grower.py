@@ -180,7 +180,6 @@ class TreeGrower:
             "histogram_width": width,
             "n_leaves": n_leaves,
             "n_parents": 2 * n_leaves - 1 if linear else 0,
-            "n_members": team.n_members,
             "n_linear_leaves": n_leaves if linear else 0,
             "block_width": block_width(words.per_row) if words.block_rows else 0,
             "n_residuals": 0 if leaf_quantile is None else n_rows,

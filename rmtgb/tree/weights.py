@@ -18,14 +18,20 @@ from rmtgb.tree.kernels.packing import BLOCK_ROWS, MIN_BITS, units_of
 #: to the last bit: it leaves hessians 22 bits.
 MAX_COPIES = 2**11
 
+#: Smallest total of weights that are not, for sums of so many copies would leave gradients less
+#: than ``MIN_BITS`` bits.
+MAX_COPIES_TOTAL = 2 ** (62 - MIN_BITS)
+
 #: Bits of the total of other weights: all that a word of its own can hold, or what two words
 #: leave for it.
 OWN_WORD_BITS, SHARED_WORD_BITS = 61, 63 - MIN_BITS
 
-#: Up to so many rows two words resolve weights to less than the mean weight over twice the
-#: number of rows: even if all were rounded the same way, no leaf would be miscounted by half a
-#: mean row.
-MAX_SHARED_WORD_ROWS = 2**14 - 1
+#: More than all weights together, and an int64 even when it is doubled.
+MORE_THAN_ALL = 2.0**OWN_WORD_BITS
+
+#: Up to so many rows two words round weights by less than the mean weight over twice the number
+#: of rows: even if all were rounded the same way, no leaf would be miscounted by half a mean row.
+MAX_SHARED_WORD_ROWS = 2**13 - 1
 
 #: Sums of weights that differ by rounding only count as equal.
 RELATIVE_TOLERANCE = 1e-9
@@ -82,9 +88,10 @@ class WeightUnits:
         """
         n_rows = np.diff(offsets)
         largest = float(weight.max(initial=0.0))
-        exponent = math.frexp(float(np.add.reduceat(weight, offsets[:-1]).max()))[1]
+        total = float(np.add.reduceat(weight, offsets[:-1]).max())
+        exponent = math.frexp(total)[1]
         integral = exponent <= OWN_WORD_BITS and bool(np.all(weight == np.rint(weight)))
-        copies = integral and largest <= MAX_COPIES
+        copies = integral and largest <= MAX_COPIES and total < MAX_COPIES_TOTAL
         scale = 1.0
         if not integral:
             shared = n_rows.max() <= MAX_SHARED_WORD_ROWS
@@ -101,7 +108,8 @@ class WeightUnits:
 
     def min_leaf_units(self, min_samples_leaf: float) -> int:
         """Return the smallest sum of a leaf."""
-        return max(1, math.ceil(min_samples_leaf * self.scale * (1.0 - RELATIVE_TOLERANCE)))
+        units = min_samples_leaf * self.scale * (1.0 - RELATIVE_TOLERANCE)
+        return max(1, math.ceil(min(units, MORE_THAN_ALL)))
 
     def leaf_limits(
         self, max_leaf_nodes: int | None, max_depth: int | None, min_samples_leaf: float

@@ -10,6 +10,7 @@ from tests.oracles import tree as oracle
 from tests.tree.cases import thresholds
 
 NO_CATEGORIES = np.zeros(4, dtype=int)
+SEED = 0
 
 
 def matrix(n, dtype=np.float64, seed=0):
@@ -29,8 +30,9 @@ def matrix(n, dtype=np.float64, seed=0):
 
 def fit(X, n_categories=None, max_bins=32, weight=None, n_members=1):
     n_categories = np.zeros(X.shape[1], dtype=int) if n_categories is None else n_categories
+    weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
     with Team(n_members) as team:
-        return BinMapper.fit(X, weight, n_categories, max_bins, np.random.default_rng(0), team)
+        return BinMapper.fit(X, weight, n_categories, max_bins, SEED, team)
 
 
 def transform(mapper, X, positions=None, n_members=1):
@@ -154,10 +156,80 @@ class TestSizesAndTeams:
         edges = thresholds(X[:, 0], None, 4)
         np.testing.assert_array_equal(codes, np.searchsorted(edges, X[:, 0]))
 
-    def test_a_sample_of_many_rows(self, monkeypatch):
-        X = matrix(5000)
-        monkeypatch.setattr(binning, "SAMPLE_ROWS", 2000)
-        sampled = fit(X, max_bins=8)
-        rows = np.sort(np.random.default_rng(0).choice(5000, 2000, replace=False))
-        monkeypatch.undo()
-        np.testing.assert_array_equal(sampled.thresholds, fit(X[rows], max_bins=8).thresholds)
+
+class TestSamples:
+    """Thresholds of more rows than are looked at."""
+
+    N = 3000
+
+    @pytest.fixture(autouse=True)
+    def few_rows(self, monkeypatch):
+        monkeypatch.setattr(binning, "SAMPLE_ROWS", 500)
+
+    def rows(self, n_features=4):
+        """Rows of which some are equal, more features than are hashed at first, both zeros."""
+        rng = np.random.default_rng(0)
+        X = np.hstack([matrix(self.N)] * (n_features // 4 + 1))[:, :n_features]
+        X[:, 0] = rng.integers(-3, 4, self.N) * 0.0
+        X[rng.integers(0, self.N, 200)] = X[0]
+        return X
+
+    @staticmethod
+    def assert_same(a, b):
+        np.testing.assert_array_equal(a.thresholds, b.thresholds)
+        np.testing.assert_array_equal(a.n_bins, b.n_bins)
+        assert a.missing_code == b.missing_code
+        for name in ("low", "high", "per_unit", "center", "per_scale"):
+            np.testing.assert_array_equal(
+                getattr(a.standardizer, name), getattr(b.standardizer, name)
+            )
+
+    @pytest.mark.parametrize("n_features", [1, 4, 7])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_where_rows_stand_does_not_matter(self, n_features, weighted):
+        X, rng = self.rows(n_features), np.random.default_rng(1)
+        weight = rng.integers(1, 5, self.N).astype(float) if weighted else np.ones(self.N)
+        order, whole = rng.permutation(self.N), fit(X, weight=weight)
+        for n_members in (1, 2, 4):
+            moved = fit(X[order], weight=weight[order], n_members=n_members)
+            self.assert_same(moved, whole)
+
+    @pytest.mark.parametrize("n_features", [1, 4, 7])
+    def test_an_integer_weight_is_repetition(self, n_features):
+        X, rng = self.rows(n_features), np.random.default_rng(1)
+        weight = rng.integers(1, 5, self.N)
+        repeated = X.repeat(weight, axis=0)[rng.permutation(weight.sum())]
+        self.assert_same(fit(repeated), fit(X, weight=weight.astype(float)))
+
+    def test_both_zeros_and_single_precision_are_the_same_content(self):
+        X = self.rows().astype(np.float32)
+        self.assert_same(fit(X), fit(X.astype(float)))
+        self.assert_same(fit(np.abs(X) * 0.0 - 0.0), fit(np.abs(X) * 0.0))
+
+    def test_the_seed_decides(self):
+        X = self.rows(), np.ones(self.N), np.zeros(4, int), 32
+        one, same, other = (BinMapper.fit(*X, seed, Team(1)) for seed in (1, 1, 2))
+        self.assert_same(one, same)
+        assert (one.thresholds != other.thresholds).any()
+
+    def test_as_many_rows_as_are_wanted_and_heavy_ones_more_often(self):
+        X, weight = np.arange(3000.0)[:, None], np.ones(3000)
+        weight[:30] = 1000.0
+        sample = binning.sample_rows(X, weight, 0, Team(1))
+        assert sample.size == 500
+        share = 30_000 / weight.sum()
+        # drawn systematically: within one row for each change between heavy and light rows
+        assert abs(np.mean(sample < 30) - share) <= 60 / 500
+        light = binning.sample_rows(X, np.ones(3000), 0, Team(1))
+        assert np.unique(light).size == 500
+
+    def test_the_limit_counts_weights(self):
+        X, weight = matrix(100), np.full(100, 5.0)  # just enough: all rows are looked at
+        whole = fit(X, weight=weight)
+        self.assert_same(whole, fit(X))
+
+    def test_quantiles_are_those_of_all_rows(self):
+        X = np.random.default_rng(0).normal(size=(50_000, 1))
+        edges = fit(X, max_bins=4).thresholds[0, :3]
+        # of 500 rows a quartile varies by 0.061 and the median by 0.056: five standard deviations
+        np.testing.assert_allclose(edges, [-0.674, 0, 0.674], atol=0.3)

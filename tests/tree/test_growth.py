@@ -225,13 +225,44 @@ class TestEquivalences:
         np.testing.assert_allclose(whole.nodes["value"], alone.nodes["value"], 1e-9, 1e-11)
         np.testing.assert_array_equal(whole.prediction, whole.nodes["value"][whole.leaf_of_row])
 
-    def test_coefficients_are_the_chain_rule(self):
-        problem, c = draw(4, n=120, n_tasks=3), np.array([0.2, 0.5, 0.9])
-        by_row = c[problem.task_codes]
-        product = Problem(problem.X, by_row * problem.g, by_row**2)
-        a, b = grow(problem, coefficient=c), grow(product)
-        np.testing.assert_array_equal(a.nodes["feature"], b.nodes["feature"])
-        np.testing.assert_allclose(a.prediction, b.prediction, rtol=1e-6)
+    @pytest.mark.parametrize("power", [-900, -450, -31, 1, 450, 900])
+    @pytest.mark.parametrize("constant_hessian", [False, True])
+    @pytest.mark.parametrize("random_thresholds", [False, True])
+    def test_gradients_of_any_unit_give_the_same_tree(
+        self, random_thresholds, constant_hessian, power
+    ):
+        problem = draw(5, n=300, missing=0.1, n_categories=(7,))
+        scaled = Problem(problem.X, problem.g * 2.0**power, n_categories=problem.n_categories)
+        options = {"constant_hessian": constant_hessian, "random_thresholds": random_thresholds}
+        one, other = grow(problem, **options), grow(scaled, **options)
+        assert one.nodes.size > 9
+        for name in one.nodes.dtype.names:
+            # values have the unit of gradients, and gains its square, which may be beyond float64
+            with np.errstate(over="ignore", under="ignore"):
+                unit = {"value": 2.0**power, "gain": 4.0**power if abs(power) < 500 else np.nan}
+            if not np.isnan(unit.get(name, 1.0)):
+                expected = one.nodes[name] * unit.get(name, 1)
+                np.testing.assert_array_equal(other.nodes[name], expected, name)
+        np.testing.assert_array_equal(other.prediction, one.prediction * 2.0**power)
+        if abs(power) < 500:
+            gains = one.ensemble.gains(4) * 2.0**power * 2.0**power
+            np.testing.assert_array_equal(other.ensemble.gains(4), gains)
+
+    @pytest.mark.parametrize("power", [-200, -1, 1, 200])
+    def test_gradients_and_hessians_of_any_unit_too(self, power):
+        problem, rng = draw(5, n=300, missing=0.1, n_categories=(7,)), np.random.default_rng(0)
+        problem.h = rng.uniform(0.1, 1.0, 300)
+        scaled = Problem(
+            problem.X,
+            problem.g * 2.0**power,
+            problem.h * 2.0**power,
+            n_categories=problem.n_categories,
+        )
+        one = grow(problem, l2_regularization=0.5)
+        other = grow(scaled, l2_regularization=0.5 * 2.0**power)
+        np.testing.assert_array_equal(other.nodes["value"], one.nodes["value"])
+        np.testing.assert_array_equal(other.nodes["gain"], one.nodes["gain"] * 2.0**power)
+        np.testing.assert_array_equal(other.leaf_of_row, one.leaf_of_row)
 
     def test_trees_of_one_grower_do_not_disturb_each_other(self):
         problem = draw(4, n=150, missing=0.1, n_categories=(4,))

@@ -85,6 +85,7 @@ class TestLeafValues:
     @pytest.mark.parametrize("weighted", [False, True])
     def test_one_tree_of_the_estimator(self, loss, level, weighted):
         problem, level = draw(0, n=150), Fraction(level)
+        y = -problem.g
         weight = np.random.default_rng(0).integers(1, 4, 150) if weighted else np.ones(150, int)
         model = RMTGBRegressor(
             loss=loss,
@@ -99,45 +100,63 @@ class TestLeafValues:
             splitter="best",
             linear_leaves=False,
             task_baseline="global",
-        ).fit(problem.X, problem.y, sample_weight=weight)
+        ).fit(problem.X, y, sample_weight=weight)
         parts = model.predict_parts(problem.X)
         baseline, shared = parts["baseline"], parts["shared"]
-        assert baseline[0] == pytest.approx(oracle.weighted_quantile(problem.y, weight, level))
+        assert baseline[0] == pytest.approx(oracle.weighted_quantile(y, weight, level))
         assert np.unique(shared).size == 7
         for value in np.unique(shared):
             rows = shared == value
-            residual = (problem.y - baseline)[rows]
+            residual = (y - baseline)[rows]
             expected = 0.3 * oracle.weighted_quantile(residual, weight[rows], level)
             assert value == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
     def test_a_leaf_minimises_the_loss_of_scaled_steps(self):
-        # a step v of the ensemble moves the prediction of a row of task t by c[t] v
-        problem, c = draw(1, n=120, n_tasks=3), np.array([0.15, 0.6, 0.0])
-        problem.loss, by_row = "absolute_error", c[problem.task_codes]
-        grown = grow(problem, coefficient=c, max_leaf_nodes=5, min_samples_leaf=10)
+        # a step v of the tree moves the prediction of a row by c v: what boosting says of that is
+        # a residual per c, with weight c
+        problem = draw(1, n=120)
+        y, c = -problem.g, np.array([0.15, 0.6, 0.0])[np.arange(120) // 40]
+        problem.g, problem.h = -c * np.sign(y), c**2
+        problem.residual, problem.residual_weight = y / np.maximum(c, 1e-3), c
+        grown = grow(problem, leaf_quantile=0.5, max_leaf_nodes=5, min_samples_leaf=10)
+        assert grown.nodes.size == 9
 
         def loss(leaf, value):
             rows = grown.leaf_of_row == leaf
-            return np.abs(problem.y - by_row * value)[rows].sum()
+            return np.abs(y - c * value)[rows].sum()
 
         for leaf in np.unique(grown.leaf_of_row):
             value = grown.nodes["value"][leaf]
-            rows = (grown.leaf_of_row == leaf) & (by_row > 0)
-            jumps = problem.y[rows] / by_row[rows]  # the loss is linear between them
+            rows = (grown.leaf_of_row == leaf) & (c > 0)
+            jumps = y[rows] / c[rows]  # the loss is linear between them
             assert loss(leaf, value) <= min(loss(leaf, jump) for jump in jumps) + 1e-9
         np.testing.assert_array_equal(grown.prediction, grown.nodes["value"][grown.leaf_of_row])
+
+    @pytest.mark.parametrize("level", ["1/4", "9/10"])
+    @given(seed=st.integers(0, 2**32 - 1))
+    def test_the_quantile_of_the_rows_of_each_leaf(self, level, seed):
+        problem, rng, level = draw(seed, n=100), np.random.default_rng(seed), Fraction(level)
+        problem.residual = rng.integers(-9, 9, 100) / 4
+        problem.residual_weight = rng.integers(0, 4, 100).astype(float)
+        limits = {"learning_rate": 0.5, "max_leaf_nodes": 6, "min_samples_leaf": 9}
+        grown = grow(problem, leaf_quantile=float(level), **limits)
+        for leaf in np.unique(grown.leaf_of_row):
+            rows = grown.leaf_of_row == leaf
+            value = oracle.weighted_quantile(
+                problem.residual[rows], problem.residual_weight[rows].astype(int), level
+            )
+            assert grown.nodes["value"][leaf] == 0.5 * value
 
     def test_a_leaf_without_rows_of_weight_gets_zero(self):
         # only rows of coefficient zero: nothing is known about the ensemble
         problem = draw(2, n=40)
-        problem.loss = "absolute_error"
-        grown = grow(problem, coefficient=np.zeros(1))
+        problem.g, problem.residual_weight = np.zeros(40), np.zeros(40)
+        grown = grow(problem, leaf_quantile=0.5)
         assert grown.nodes.size == 1
         assert grown.nodes["value"][0] == 0.0
 
     def test_teams(self):
         problem = draw(3, n=500, n_categories=(4,), missing=0.1)
-        problem.loss = "absolute_error"
-        alone = grow(problem, 1, n_trees=2).bits
+        alone = grow(problem, 1, n_trees=2, leaf_quantile=0.5).bits
         for n_members in (2, 4):
-            assert grow(problem, n_members, n_trees=2).bits == alone
+            assert grow(problem, n_members, n_trees=2, leaf_quantile=0.5).bits == alone

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb.engine.jit import kernel
-from rmtgb.tree.dtypes import SPLIT, Packing
 from rmtgb.tree.kernels import splitting
+from rmtgb.tree.records import SPLIT, Packing
 from tests.oracles import tree as oracle
 
 SHIFT = 20
@@ -30,45 +30,65 @@ def scan_numerical(histogram, n_bins, node, scratch, splits, codes_left):
 
 
 @kernel
-def scan_categorical(histogram, node, scratch, splits, codes_left):
-    splitting.scan_categorical(histogram, FEATURE, node, scratch, splits[0], codes_left)
+def scan_categorical(histogram, node, weight_unit, scratch, splits, codes_left):
+    splitting.scan_categorical(
+        histogram, FEATURE, node, weight_unit, scratch, splits[0], codes_left
+    )
     if splits[0]["feature"] == FEATURE:
         splitting.complete_split(histogram, node, splits[0], codes_left)
 
 
 @kernel
-def make_node(totals, l2, min_weight, packing, random, seed):
+def make_node(totals, weight_unit, l2, min_weight, packing, random, seed):
     """Call the kernel of the same name."""
-    return splitting.make_node(totals[0], totals[1], l2, min_weight, packing, random, seed)
+    return splitting.make_node(
+        totals[0], totals[1], totals[2], weight_unit, l2, min_weight, packing, random, seed
+    )
 
 
 def make_scratch():
     """Scratch with nonsense in it."""
-    dtypes = (np.int64, np.int64, np.uint8, np.float32, np.float64)
-    return splitting.Scratch(*(np.full(256, 99, dtype) for dtype in dtypes))
+    arrays = [((3, 256), np.int64), (256, np.uint8), (256, np.float32), (256, np.float64)]
+    return splitting.Scratch(*(np.full(shape, 99, dtype) for shape, dtype in arrays))
+
+
+#: How sums can be packed: all in a word; gradient and weight in words of their own; hessian and
+#: weight in one word; a word for each.
+ONE = Packing(1, SHIFT, 1)
+TWO_EQUAL = Packing(2, SHIFT, 1)
+TWO = Packing(2, SHIFT, 0)
+THREE = Packing(3, SHIFT, 0)
+packings = pytest.mark.parametrize("how", [ONE, TWO_EQUAL, TWO, THREE], ids=str)
+
+
+def pack(rows, how):
+    """Sums of rows as words."""
+    g, h, w = (values.astype(np.int64) for values in (rows.g, rows.h, rows.w))
+    if how.n_words == 3:
+        return np.column_stack([g, h, w])
+    if how.n_words == 2:
+        return np.column_stack([g, w if how.hessian_is_weight else (h << SHIFT) + w])
+    return ((g << SHIFT) + w)[:, None]
 
 
 class Scan:
     """One feature of some rows, scanned."""
 
     def __init__(
-        self, rows, n_codes, limits, categorical=False, n_words=2, floor=-1.0, random_seed=None
+        self, rows, n_codes, limits, categorical=False, how=TWO, floor=-1.0, random_seed=None
     ):
-        packing = Packing(n_words, SHIFT, 1.0, 1.0, 1.0)
-        payload = np.column_stack([rows.g, rows.h]).astype(np.int64)
-        if n_words == 1:
-            payload = payload[:, :1]
-        payload[:, -1] = (payload[:, -1] << SHIFT) + rows.w.astype(np.int64)
+        payload = pack(rows, how)
+        sums = np.column_stack([rows.g, rows.h, rows.w]).astype(np.int64)
         histogram = oracle.histograms(rows.codes, slice(None), payload, n_codes).reshape(-1)
         splits, words = np.zeros(1, SPLIT), np.full(4, 2**64 - 1, dtype=np.uint64)
         splits["gain"], splits["feature"] = floor, -1
-        totals = np.append(payload.sum(axis=0), 0)[:2]
         seed = np.uint64(0 if random_seed is None else random_seed)
         random = random_seed is not None
-        node = make_node(totals, limits.l2, limits.min_weight, packing, random, seed)
+        totals, min_weight = sums.sum(axis=0), int(limits.min_weight)
+        node = make_node(totals, 1.0, limits.l2, min_weight, how, int(random), seed)
         node = node._replace(seed=seed)  # Python has made an int of it, which is a signed one
         if categorical:
-            scan_categorical(histogram, node, make_scratch(), splits, words)
+            scan_categorical(histogram, node, 1.0, make_scratch(), splits, words)
         else:
             scan_numerical(histogram, n_codes - 1, node, make_scratch(), splits, words)
         self.split, self.missing = splits[0], n_codes - 1
@@ -76,8 +96,8 @@ class Scan:
         self.codes_left = oracle.members(words)
         self.left = self._mask(rows.codes[:, 0])
         if self.found:
-            left_sums = np.append(payload[self.left].sum(axis=0), 0)[:2]
-            assert [self.split["left_0"], self.split["left_1"]] == left_sums.tolist()
+            found = [self.split[name] for name in ("gradient", "hessian", "weight")]
+            assert found == sums[self.left].sum(axis=0).tolist()
             assert bool(self.split["categorical"]) == categorical
 
     def _mask(self, codes):
@@ -116,12 +136,12 @@ def assert_missing_follow_the_heavier(scan, rows):
 
 
 class TestNumerical:
-    @pytest.mark.parametrize("n_words", [1, 2])
+    @packings
     @given(seed=seeds, l2=l2_of, min_weight=min_weights, missing=st.booleans())
-    def test_exhaustive_search(self, n_words, seed, l2, min_weight, missing):
-        rows = draw(seed, 9, missing, hessian=n_words == 2)
+    def test_exhaustive_search(self, how, seed, l2, min_weight, missing):
+        rows = draw(seed, 9, missing, hessian=not how.hessian_is_weight)
         limits = oracle.Limits(min_weight=min_weight, l2=l2)
-        scan = Scan(rows, 9, limits, n_words=n_words)
+        scan = Scan(rows, 9, limits, how=how)
         expected = oracle.best_numerical(rows, 0, 8, 8, limits)
         assert_best(scan, rows, expected, l2, limits)
         if scan.found and not missing:
@@ -177,14 +197,14 @@ class TestNumerical:
 
 
 class TestCategorical:
-    @pytest.mark.parametrize("n_words", [1, 2])
+    @packings
     @given(seed=seeds, l2=l2_of, min_weight=min_weights, missing=st.booleans())
     def test_every_prefix_in_the_order_of_smoothed_targets(
-        self, n_words, seed, l2, min_weight, missing
+        self, how, seed, l2, min_weight, missing
     ):
-        rows = draw(seed, 12, missing, hessian=n_words == 2)
+        rows = draw(seed, 12, missing, hessian=not how.hessian_is_weight)
         limits = oracle.Limits(min_weight=min_weight, l2=l2)
-        scan = Scan(rows, 12, limits, categorical=True, n_words=n_words)
+        scan = Scan(rows, 12, limits, categorical=True, how=how)
         expected = oracle.best_categorical(rows, 0, 11, limits)
         assert_best(scan, rows, expected, l2 + oracle.smoothing_of(rows), limits)
         if scan.found:
@@ -199,7 +219,7 @@ class TestCategorical:
         # Among all subsets the best is a prefix in the order of G / H (Fisher 1958). The order
         # of the smoothed ratio is the same where all categories have as many rows.
         rows, limits = draw(seed, 8, missing, equal=True, hessian=False), oracle.Limits(l2=l2)
-        scan = Scan(rows, 8, limits, categorical=True, n_words=1)
+        scan = Scan(rows, 8, limits, categorical=True, how=ONE)
         best = oracle.best_subset_score(rows, 0, limits)
         assert max(scan.split["gain"], 0.0) == pytest.approx(max(best, 0.0), rel=ROUNDING)
 
@@ -211,7 +231,7 @@ class TestCategorical:
         effect = rng.integers(-9999, 9999, 256)[codes]  # of a category, more than noise
         g = effect + rng.integers(-999, 999, codes.size) * 1.0
         rows = oracle.Rows(codes[:, None], g, w, w)
-        scan = Scan(rows, 256, oracle.Limits(), categorical=True, n_words=1)
+        scan = Scan(rows, 256, oracle.Limits(), categorical=True, how=ONE)
         expected = oracle.best_categorical(rows, 0, 255, oracle.Limits())
         assert scan.found
         assert scan.codes_left == expected.codes_left
@@ -279,14 +299,14 @@ def assert_equally_often(counts):
 
 class TestRandomThresholds:
     @pytest.mark.parametrize("categorical", [False, True])
-    @pytest.mark.parametrize("n_words", [1, 2])
+    @packings
     @given(seed=seeds, l2=l2_of, min_weight=min_weights, missing=st.booleans())
     def test_a_split_of_the_exhaustive_search(
-        self, categorical, n_words, seed, l2, min_weight, missing
+        self, categorical, how, seed, l2, min_weight, missing
     ):
-        rows = draw(seed, 9, missing, hessian=n_words == 2)
+        rows = draw(seed, 9, missing, hessian=not how.hessian_is_weight)
         limits = oracle.Limits(min_weight=min_weight, l2=l2)
-        options = {"categorical": categorical, "n_words": n_words}
+        options = {"categorical": categorical, "how": how}
         best, splits = Scan(rows, 9, limits, **options), possible_splits(rows, 8, categorical)
         l2 += oracle.smoothing_of(rows) if categorical else 0.0
         # the oracle takes a difference of scores, whose digits cancel where the gain is small
@@ -303,15 +323,13 @@ class TestRandomThresholds:
             if not (rows.codes == 8).any():
                 assert_missing_follow_the_heavier(scan, rows)
 
-    @pytest.mark.parametrize("n_words", [1, 2])
-    def test_every_threshold_equally_often(self, n_words):
+    @packings
+    def test_every_threshold_equally_often(self, how):
         codes, rng = np.array([0, 2, 3, 7, 8, 9, 14, 15]).repeat(5), np.random.default_rng(0)
         rows = oracle.Rows(
             codes[:, None], rng.integers(-99, 99, 40) * 1.0, np.ones(40), np.ones(40)
         )
-        scans = [
-            Scan(rows, 20, oracle.Limits(), n_words=n_words, random_seed=s) for s in range(700)
-        ]
+        scans = [Scan(rows, 20, oracle.Limits(), how=how, random_seed=s) for s in range(700)]
         assert all(scan.found for scan in scans)
         counts = np.bincount([scan.split["bin"] for scan in scans], minlength=20)
         assert np.flatnonzero(counts).tolist() == [0, 2, 3, 7, 8, 9, 14]

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from rmtgb.engine.team import Team
 from rmtgb.tree.binning import BinMapper
-from rmtgb.tree.dtypes import MISSING_Z, Z_UNIT
+from rmtgb.tree.records import MISSING_Z, Z_UNIT
 from rmtgb.tree.standardizer import TAIL
 
 
 def standardizer(X, weight=None, n_categories=None):
     n_categories = np.zeros(X.shape[1], int) if n_categories is None else n_categories
-    rng = np.random.default_rng(0)
-    return BinMapper.fit(X, weight, n_categories, 255, rng, Team(1)).standardizer
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    return BinMapper.fit(X, weight, n_categories, 255, 0, Team(1)).standardizer
 
 
 def values_of(X, **fit):
@@ -45,7 +45,7 @@ def test_an_integer_weight_is_repetition_and_zero_absence(seed):
     rng = np.random.default_rng(seed)
     X, weight = rng.standard_normal((50, 2)).round(1), rng.integers(1, 4, 50)
     once, often = standardizer(X, weight.astype(float)), standardizer(X.repeat(weight, axis=0))
-    for name in ("low", "high", "center", "per_scale"):
+    for name in ("low", "high", "per_unit", "center", "per_scale"):
         np.testing.assert_allclose(getattr(once, name), getattr(often, name), rtol=1e-12)
 
 
@@ -72,3 +72,34 @@ def test_the_largest_value_there_can_be():
     X = np.zeros((1000, 1))
     X[:6] = 1e9  # just enough for the tail not to hold them all
     assert values_of(X).max() == pytest.approx(np.sqrt(994 / 6), rel=1e-3)
+
+
+def any_scale():
+    """Features that differ by their scale only."""
+    return np.random.default_rng(0).exponential(size=(500, 1)) - 0.5
+
+
+@pytest.mark.parametrize("exponent", range(-300, 301, 50))
+def test_any_scale_is_the_same_scale(exponent):
+    # neither squares nor what divides them overflow or vanish; a warning would be an error here
+    X = any_scale()
+    Z, expected = values_of(X * 10.0**exponent), values_of(X)
+    np.testing.assert_allclose(Z, expected, rtol=0, atol=1.001 * Z_UNIT)  # rounded otherwise
+
+
+@pytest.mark.parametrize("power", [-1000, -500, -1, 1, 100, 1000])
+def test_a_power_of_two_is_exact(power):
+    X = any_scale()
+    one, other = standardizer(X), standardizer(X * 2.0**power)
+    np.testing.assert_array_equal(other.transform(X * 2.0**power), one.transform(X))
+    np.testing.assert_array_equal(other.center, one.center)
+    np.testing.assert_array_equal(other.per_scale, one.per_scale)
+    np.testing.assert_array_equal(other.per_unit, one.per_unit * 2.0**-power)
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-310, np.finfo(float).tiny, np.finfo(float).max])
+def test_the_smallest_and_the_largest_numbers(value):
+    Z = values_of(np.tile([0.0, value], 50)[:, None])
+    assert np.isfinite(Z).all()
+    # one deviation on either side of the mean; a subnormal number may be none beside nothing
+    assert np.ptp(Z) == pytest.approx(2.0, abs=2 * Z_UNIT) or value < np.finfo(float).tiny

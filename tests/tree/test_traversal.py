@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb.boosting.stage_3_task_specific import TaskStage
-from rmtgb.boosting.state import BoostState, StageSettings
+from rmtgb.boosting.rows import BoostState, TrainingSet
+from rmtgb.boosting.stage_3_task_specific import boost_tasks
 from rmtgb.engine.team import Team
-from rmtgb.tree.dtypes import SET_WORDS, SLOPE, TREE_NODE
-from rmtgb.tree.ensemble import Ensemble
+from rmtgb.losses.squared_error import SquaredError
+from rmtgb.tree.ensemble import Ensemble, RowsToPredict
+from rmtgb.tree.records import SET_WORDS, SLOPE, TREE_NODE
 from tests.oracles import tree as oracle
 from tests.tree import cases
 from tests.tree.cases import draw, grow, settings
@@ -80,30 +81,40 @@ class TestTrainingRows:
         np.testing.assert_array_equal(predict(grown.ensemble, problem.X), grown.prediction)
 
     @pytest.mark.parametrize("n_members", [1, 2])
+    @pytest.mark.parametrize("linear_leaves", [False, True])
     @given(seed=seeds, max_bins=st.sampled_from([7, 255]))
-    def test_the_trees_of_tasks_whose_bins_are_their_own(self, n_members, seed, max_bins):
-        problem = draw(seed, n=300, missing=0.1, n_categories=(12,), n_tasks=4)
+    def test_the_trees_of_tasks_whose_bins_are_their_own(
+        self, linear_leaves, n_members, seed, max_bins
+    ):
+        problem = draw(seed, n=300, missing=0.1, n_categories=(12,))
         problem.max_bins = max_bins
         # rows that do not train have values and categories that their task does not know
         problem.w = (np.random.default_rng(seed).random(300) < 0.6).astype(float)
-        problem.validation_weight = 1.0 - problem.w
-        trees = settings(max_leaf_nodes=6, min_samples_leaf=2, learning_rate=0.5)
-        stages = StageSettings(
-            n_iter_shared=0,
-            n_iter_partition=0,
-            n_iter_task=3,
-            common_trees=trees,
-            task_trees=trees,
-            partition_regularization=1.0,
-            task_threshold_kinds=(False,),
+        offsets = np.array([0, 40, 45, 200, 300])
+        task_codes = np.arange(4, dtype=np.int32).repeat(np.diff(offsets))
+        training = TrainingSet(
+            problem.binned(),
+            -problem.g,
+            problem.w,
+            1.0 - problem.w,
+            task_codes,
+            offsets,
+            np.arange(300),
+            SquaredError(),
+        )
+        trees = settings(
+            max_leaf_nodes=6, min_samples_leaf=2, learning_rate=0.5, linear_leaves=linear_leaves
         )
         with Team(n_members) as team:
-            state = BoostState(problem.training_set(), team)
-            ensembles = TaskStage(state, stages, np.random.default_rng(0)).ensembles()
-        starts, raw = ensembles.starts, np.zeros((1, 300))
-        ranges = problem.task_codes, starts[:-1], starts[1:]
-        ensembles.trees.add_ranges_to(raw, problem.values(), *ranges)
-        np.testing.assert_array_equal(raw, state.raw)
+            state = BoostState(training, np.zeros((4, 1)), team)
+            ensembles = boost_tasks(state, trees, 0, np.array([3, 2, 0, 3]))
+        Z = problem.mapper().standardizer.transform(problem.X)
+        rows = RowsToPredict(problem.X, Z, 1, task_codes.astype(np.int64))
+        ensembles.add_to(rows)
+        np.testing.assert_array_equal(rows.prediction, state.raw)
+        np.testing.assert_array_equal(ensembles.n_rounds, [3, 2, 0, 3])
+        assert not state.raw[0, 45:200].any()
+        assert np.unique(state.raw).size > 9
 
 
 class TestEnsembles:
