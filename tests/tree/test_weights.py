@@ -11,6 +11,7 @@ from rmtgb.tree.weights import (
     MAX_COPIES,
     MAX_COPIES_TOTAL,
     MAX_SHARED_WORD_ROWS,
+    RELATIVE_TOLERANCE,
     WeightUnits,
     Words,
 )
@@ -137,11 +138,15 @@ class TestLeafLimits:
         sizes = np.diff(grown.ensemble.tree_starts)
         assert (sizes <= 2 * limit - 1).all()
         assert 1 <= limit <= n
-        assert limit <= max(1, problem.w.sum() / min_samples_leaf * (1 + 1e-6) + n * 1e-6)
+        assert limit <= max(
+            1, problem.w.sum() / min_samples_leaf * (1 + RELATIVE_TOLERANCE) + n * 1e-6
+        )
         # float32 weights of nodes, and rounding that no leaf is refused for
         leaves = grown.nodes["feature"] < 0
         if sizes.max() > 1:
-            assert grown.nodes["weight"][leaves].min() >= min_samples_leaf * (1 - 1e-6)
+            assert grown.nodes["weight"][leaves].min() >= min_samples_leaf * (
+                1 - RELATIVE_TOLERANCE - 1e-6
+            )
 
     @pytest.mark.parametrize("weight", [0.1, 0.3, 1 / 3, 0.7, 1 - 2**-53])
     @pytest.mark.parametrize("n_rows", [1, 10])

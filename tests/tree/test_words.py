@@ -37,11 +37,11 @@ def assert_no_sum_overflows(units, words):
     shift, gradient_bits, hessian_bits = bits_of(units, words)
     n_rows, total = int(units.n_rows[0]), int(units.totals[0])
     summed = total if units.copies else n_rows  # copies of rows
-    g, h = (2**gradient_bits - 1) * summed, (2**hessian_bits - 1) * summed
+    g, h = 2**gradient_bits * summed, 2**hessian_bits * summed
     assert max(g, h, total) < 2**63  # what is unpacked
     if words.per_sum > words.per_row:  # rows of weight one; what is packed are sums of blocks
         n_rows = total = summed = min(n_rows, BLOCK_ROWS)
-        g, h = (2**gradient_bits - 1) * summed, (2**hessian_bits - 1) * summed
+        g, h = 2**gradient_bits * summed, 2**hessian_bits * summed
     if words.per_row < 3:
         assert total < 2**shift
     if words.per_row == 1:
@@ -49,10 +49,10 @@ def assert_no_sum_overflows(units, words):
         assert -(g << shift) >= -(2**63)
     if words.per_row == 2:
         assert (h << shift) + total < 2**63
-    if words.per_row > 1:  # what linear leaves sum of 64 rows, values being below 2^12
+    if words.per_row > 1:  # what linear leaves sum of 64 rows, values being 3840 at most
         largest = units.largest
-        assert 64 * largest * (2**gradient_bits - 1) * 2**12 < 2**63
-        assert 64 * largest * (2**hessian_bits - 1) * 2**24 < 2**63
+        assert 64 * largest * 2**gradient_bits * 3840 < 2**63
+        assert 64 * largest * 2**hessian_bits * 3840**2 < 2**63
 
 
 def units(n_rows, total=None, largest=1, copies=True, scale=1.0):

@@ -11,12 +11,15 @@ from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
 from rmtgb.tree.records import Packing
 
-#: Bits of one row's gradient and hessian at the most. More would hardly change a float64 sum.
-GRADIENT_BITS = 40
-
-#: Likewise with all copies of a row: linear leaves sum, for 64 rows at a time, products of a
-#: gradient and one standardised value below 2^12, or of a hessian and two.
-COPIES_GRADIENT_BITS, COPIES_HESSIAN_BITS = 44, 33
+#: Bits of one copy's gradient and hessian at the most; more would hardly change a float64 sum.
+#: Linear leaves sum, for 64 rows at a time, products of a gradient and one standardised value of
+#: at most 3840, or of a hessian and two, which leaves 44 and 33 bits for all copies of a row.
+#: There are but two limits, for rows of few and of many copies: as long as the number of bits
+#: is the same, a row of weight k has k times the integers of a row of weight one, and repetition
+#: gives the same model to the last bit.
+FEW_COPIES_BITS = 5
+FEW_COPIES_LIMITS = 39, 28
+MANY_COPIES_LIMITS = 33, 22
 
 #: Bits that one row's gradient and hessian keep, whatever the number of rows up to 2^32 - 1:
 #: with 2^20 rows and unbounded tails, rounding to 22 bits moves a leaf by 0.1 standard errors.
@@ -115,11 +118,8 @@ def choose_bits(
         gradient_bits = min(gradient_bits, 62 - shift - packed_bits)
     if n_words == 2:
         hessian_bits = min(hessian_bits, 63 - shift - packed_bits)
-    return (
-        shift,
-        min(gradient_bits, GRADIENT_BITS, COPIES_GRADIENT_BITS - largest_bits),
-        min(hessian_bits, COPIES_HESSIAN_BITS - largest_bits),
-    )
+    limits = FEW_COPIES_LIMITS if largest_bits <= FEW_COPIES_BITS else MANY_COPIES_LIMITS
+    return shift, min(gradient_bits, limits[0]), min(hessian_bits, limits[1])
 
 
 @inner
@@ -172,8 +172,8 @@ def _choose_units(grow: Any) -> None:
     grow["weight_unit"] = 1.0 / grow["weight_scale"]
     grow["hessian_unit"] = grow["weight_unit"]
     if not grow["hessian_is_weight"]:
-        grow["hessian_unit"] = largest_hessian / ((1 << hessian_bits) - 1)
-    grow["gradient_unit"] = largest_gradient / ((1 << gradient_bits) - 1)
+        grow["hessian_unit"] = largest_hessian / (1 << hessian_bits)
+    grow["gradient_unit"] = largest_gradient / (1 << gradient_bits)
 
 
 @inner
