@@ -88,6 +88,8 @@ def _newton_baseline(
     slope, information, gradient = sums_at(tasks)
     steps = np.clip(_ratio(-slope, information), -max_step, max_step)
     noise = _noise(loss, weight, offsets, gradient, steps, information)
+    if not np.isfinite(noise).all():
+        return Baseline(np.tile(intercept, (n_tasks, 1)), intercept)
     variance, centre = _between_tasks(steps, information, noise)
     population = intercept + centre
     pull = np.divide(noise, variance, out=np.full_like(noise, np.inf), where=variance > 0)
@@ -121,12 +123,20 @@ def _quantile_baseline(
             for a, b in pairwise(offsets)
         ]
     )
-    information = np.add.reduceat(weight, offsets[:-1])[:, None]
+    task_weight = np.add.reduceat(weight, offsets[:-1])
+    information = task_weight[:, None]
+    # the residual of a task's only row is zero, whatever the noise
+    freedom = np.maximum(task_weight - 1.0, 0.0)
+    if freedom.sum() < 1.0:
+        return Baseline(np.tile(intercept, (offsets.size - 1, 1)), intercept)
+    share = np.divide(freedom, task_weight, out=np.zeros_like(freedom), where=task_weight > 0)
     residual = y - np.repeat(quantiles[:, 0], np.diff(offsets))
     width = min(0.1, level / 2, (1 - level) / 2)
-    low, high = (weighted_quantile(residual, weight, level + s * width) for s in (-1, 1))
+    replicated = weight * np.repeat(share, np.diff(offsets))
+    low, high = (weighted_quantile(residual, replicated, level + s * width) for s in (-1, 1))
     sparsity = (high - low) / (2 * width)  # 1 / density of the residuals at the quantile
     noise = np.array([level * (1 - level) * sparsity**2])
+    noise *= _caution(freedom.sum(), task_weight)
     variance, centre = _between_tasks(quantiles - intercept, information, noise)
     population = intercept + centre
     kept = _ratio(information * variance, information * variance + noise)
@@ -147,11 +157,26 @@ def _noise(
     """
     if loss.is_likelihood:
         return np.ones(loss.n_outputs)
+    task_weight = np.add.reduceat(weight, offsets[:-1])
+    freedom = weight.sum() - np.count_nonzero(task_weight)
+    if freedom < 1.0:  # a row for each task: what is the task's and what is noise, nobody can tell
+        return np.full(loss.n_outputs, np.inf)
     squares = np.where(weight > 0, gradient**2 / np.maximum(weight, 1e-300), 0.0).sum(axis=1)
     between = (steps**2 * information).sum(axis=0)
-    used = np.add.reduceat(weight, offsets[:-1]) > 0
-    freedom = max(1.0, weight.sum() - np.count_nonzero(used))
-    return np.maximum(squares - between, 0.0) / freedom
+    noise: FloatArray = np.maximum(squares - between, 0.0) / freedom
+    return noise * _caution(freedom, task_weight)
+
+
+def _caution(freedom: float, task_weight: FloatArray) -> float:
+    """Return a factor of noise that was estimated from few replications.
+
+    Where most tasks have one row, what little noise is seen within tasks decides on the offsets of
+    all, and if it is too small offsets take what features explain. Two standard errors of a
+    variance on so many degrees of freedom are on the safe side.
+    """
+    if freedom >= np.count_nonzero(task_weight):
+        return 1.0
+    return 1.0 + 2.0 * float(np.sqrt(2.0 / freedom))
 
 
 def _between_tasks(

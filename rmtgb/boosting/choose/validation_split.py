@@ -58,7 +58,8 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
 
     Rows that are equal stay on the same side: a copy of a training row would make a
     validation row worthless, and an integer weight stays the same as repetition. A
-    task keeps at least one row for training, and gives none if it has but one.
+    task keeps at least one row for training, and gives none if it has but one, unless most rows
+    are of such tasks: then some of these tasks validate as tasks that were not seen.
 
     Parameters
     ----------
@@ -87,6 +88,8 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
     before -= before[first_of_task][task]
     task_weight = training.task_weight
     chance = (task_seed >> np.uint64(11)) * 2.0**-53
+    is_single = training.sum_by_task(new_value.astype(np.int64)) == 1
+    mostly_single = task_weight[is_single].sum() > task_weight.sum() / 2.0 and training.n_tasks > 1
     first_of_value = np.maximum.accumulate(np.where(new_value, np.arange(new_value.size), 0))
     before = before[first_of_value]
     n_choices = math.ceil(ENOUGH_WEIGHT / (fraction * weight.sum()))
@@ -97,7 +100,11 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
         held_out = np.empty(training.y.size, dtype=bool)
         held_out[order] = (before >= start[task]) & (before < stop[task])
         every_row = training.sum_by_task(held_out.astype(np.int64)) == np.diff(training.offsets)
-        choices.append(held_out & ~every_row[training.task_codes])
+        held_out &= ~every_row[training.task_codes]
+        if mostly_single:
+            drawn = (chance >= k * fraction) & (chance < (k + 1) * fraction)
+            held_out |= (is_single & drawn)[training.task_codes]
+        choices.append(held_out)
     return [held_out for held_out in choices if held_out.any()]
 
 
