@@ -79,7 +79,8 @@ def describe(distinct, cumulative):
     low, high = distinct[np.searchsorted(cumulative, total * np.array([TAIL, 1.0 - TAIL]))]
     weight = np.diff(cumulative, prepend=0.0) / total
     between = np.clip(distinct, low, high)
-    with np.errstate(over="ignore", divide="ignore"):
-        center = weight @ between
-        scale = np.sqrt(weight @ (between - center) ** 2)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        # Not `weight @ between`: BLAS rounds differently on each kind of processor.
+        center = np.sum(weight * between)
+        scale = np.sqrt(np.sum(weight * (between - center) ** 2))
         return low, high, center, (1.0 / scale if low < high else 0.0)
