@@ -28,8 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("rmtgb")
 COMPAT = PACKAGE / "_compat.py"
-TESTS = Path("tests")
-ORACLES = TESTS / "oracles"
+ORACLES = Path("tests", "oracles")
 
 # Who may import which extras: the package those that its users can ask for.
 EXTRAS = {"rmtgb": ("data", "plot"), "tests": ("test",)}
