@@ -9,15 +9,19 @@ status is 1 if there are any.
   once more as an attribute.
 - Files of the package have at most 400 lines.
 - Only ``rmtgb/_compat.py`` imports private names of scikit-learn.
+- The package imports nothing that pyproject.toml does not declare, and its tests only what
+  the extra ``test`` adds: what another package happens to bring is not always there.
 - ``tests/oracles`` does not import the package.
 - No text file names an absolute path of somebody's machine.
 """
 
 import ast
+import functools
 import io
 import re
 import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("rmtgb")
 COMPAT = PACKAGE / "_compat.py"
 ORACLES = Path("tests", "oracles")
+
+# Who may import which extras: the package those that its users can ask for.
+EXTRAS = {"rmtgb": ("data", "plot"), "tests": ("test",)}
+# Where the name to import and the name to install differ.
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
 MAX_FUNCTION_LINES = 40
 MAX_KERNEL_LINES = 60
@@ -64,7 +73,7 @@ def main() -> int:
 def source_files(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, relative to the root, without caches and environments."""
     for path in sorted(folder.iterdir()):
-        if path.is_file():
+        if path.is_file() and path.name != ".git":  # a file in a worktree of git
             yield path.relative_to(ROOT)
         elif path.is_dir() and is_source(path):
             yield from source_files(path)
@@ -88,6 +97,7 @@ def offences_in(path: Path) -> Iterator[tuple[int, str]]:
         return
     tree = ast.parse(text, filename=str(path))
     yield from forbidden_imports(path, tree)
+    yield from undeclared_imports(path, tree)
     if path.is_relative_to(PACKAGE):
         yield from excess_lines(path, text, tree)
 
@@ -107,6 +117,26 @@ def forbidden_imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]
             yield line, f"private name of scikit-learn outside {COMPAT.as_posix()}: {name}"
         if package == "rmtgb" and path.is_relative_to(ORACLES):
             yield line, f"an oracle must not import the package: {name}"
+
+
+def undeclared_imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Find imports in the package and its tests that its requirements do not name."""
+    if path.parts[0] not in EXTRAS:
+        return
+    allowed = sys.stdlib_module_names | {"rmtgb", "tests"} | declared(EXTRAS[path.parts[0]])
+    for line, name in imported_names(tree):
+        package = name.split(".")[0]
+        if DISTRIBUTIONS.get(package, package) not in allowed:
+            yield line, f"pyproject.toml does not declare what is imported: {package}"
+
+
+@functools.cache
+def declared(extras: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the dependencies and of some extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    requirements = sum((optional[extra] for extra in extras), project["dependencies"])
+    return frozenset(re.match(r"[\w.-]+", requirement)[0] for requirement in requirements)
 
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -13,6 +13,10 @@ _DIGEST = hashlib.sha256("".join(_KERNELS).encode()).hexdigest()[:16]
 # its own for each state of the kernels, set before Numba is imported.
 os.environ["NUMBA_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), f"rmtgb-tests-{_DIGEST}")
 
+# Guards stand behind every array that kernels get by address, and are looked at after each
+# call: a write past the end fails the test that makes it, not some later one.
+os.environ.setdefault("RMTGB_GUARDS", "1")
+
 from hypothesis import settings  # noqa: E402
 
 # The first call of a kernel compiles it, which no deadline survives.

@@ -14,7 +14,8 @@ from rmtgb.cli import main
 from rmtgb.datasets import make_multitab_bench, make_task_scenario
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
+PAGES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *PAGES]
 
 NEEDS_COMPILER = pytest.mark.skipif(config.DISABLE_JIT, reason="takes minutes as plain Python")
 
@@ -168,5 +169,5 @@ def test_reference_has_every_option_of_the_command(capsys, command):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_files_that_documents_name_exist(name):
-    for path in re.findall(r"`((?:rmtgb|tests|benchmarks|docs)/[\w./]+)`", read(name)):
+    for path in re.findall(r"`((?:\.ci|rmtgb|tests|benchmarks|docs)/[\w./]+)`", read(name)):
         assert (ROOT / path).exists(), path

@@ -50,6 +50,7 @@ def exchanges_sides(theta: FloatArray, task_weight: FloatArray) -> bool:
     -------
     bool
     """
+    # not by BLAS: a tie is one on every processor
     balance = float(np.sum(task_weight * np.sign(theta)))
     return bool(balance > 0 or (balance == 0 and theta[0] > 0))
 

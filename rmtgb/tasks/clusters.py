@@ -55,8 +55,9 @@ def find_clusters(predictions: FloatArray, weight: FloatArray) -> IntArray | Non
 
 
 def _distances(predictions: FloatArray, share: FloatArray) -> FloatArray:
-    centred = predictions - (predictions @ share)[:, None]
-    products = (centred * share) @ centred.T
+    # Not by BLAS, which rounds differently on each kind of processor: einsum calls none.
+    centred = predictions - np.einsum("tr,r->t", predictions, share)[:, None]
+    products = np.einsum("tr,ur->tu", centred * share, centred)
     variance = np.diag(products)
     total = np.maximum(variance[:, None] + variance, np.finfo(float).tiny)
     distance = np.maximum(1.0 - 2.0 * products / total, 0.0)

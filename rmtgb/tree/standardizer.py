@@ -80,6 +80,7 @@ def describe(distinct: FloatArray, cumulative: FloatArray) -> tuple[float, ...]:
     per_unit = 2.0 ** -float(exponent)
     weight = np.diff(cumulative, prepend=0.0) / total
     between = np.clip(distinct, low, high) * per_unit
-    center = weight @ between
-    deviation = np.sqrt(weight @ (between - center) ** 2)
+    # Not `weight @ between`: BLAS rounds differently on each kind of processor.
+    center = np.sum(weight * between)
+    deviation = np.sqrt(np.sum(weight * (between - center) ** 2))
     return low, high, per_unit, center, 1.0 / deviation if deviation > 0.0 else 0.0

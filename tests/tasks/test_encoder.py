@@ -61,7 +61,8 @@ LABELS_OF_EACH_KIND = {
 
 @pytest.mark.parametrize("labels", LABELS_OF_EACH_KIND.values(), ids=LABELS_OF_EACH_KIND)
 def test_every_kind_of_label(labels):
-    before = copy.deepcopy(labels)
+    # NumPy 2.0.0 crashes at a deep copy of variable-width strings
+    before = labels.copy() if isinstance(labels, np.ndarray) else copy.deepcopy(labels)
     encoder = TaskEncoder().fit(labels)
     assert encoder.tasks_.shape == (3,)
     codes = encoder.encode(labels)
@@ -265,10 +266,12 @@ def test_describe_unseen():
     assert describe_unseen(many, np.full(100, -1)).endswith("(0, 1, 2, 3, 4, 95 more)")
 
 
+# To pandas before 3.0 a string ends at its first NUL.
+CHARACTERS = st.characters(exclude_characters="\0" if pd.__version__ < "3" else "")
 LABEL_LISTS = st.one_of(
     st.lists(st.integers(-(2**70), 2**70), min_size=1, max_size=30),
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=30),
-    st.lists(st.text(max_size=3), min_size=1, max_size=30),
+    st.lists(st.text(CHARACTERS, max_size=3), min_size=1, max_size=30),
     st.lists(st.tuples(st.integers(0, 2), st.text("ab", max_size=1)), min_size=1, max_size=30),
     st.lists(st.datetimes() | st.dates(), min_size=1, max_size=30),
     st.lists(st.integers(0, 3) | st.sampled_from("abc"), min_size=1, max_size=30),
