@@ -7,7 +7,7 @@ Statistics 35.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -151,6 +151,7 @@ def robust_scale(y: FloatArray, sample_weight: FloatArray) -> float:
     return largest * float(np.sqrt(mean_square))
 
 
+@dataclass(frozen=True)
 class Huber(Loss):
     """The Huber loss, whose parameter delta is in units of the target."""
 
