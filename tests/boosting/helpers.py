@@ -3,6 +3,10 @@
 import numpy as np
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
+from rmtgb.boosting.rows import Rows, TrainingSet
+from rmtgb.engine.team import Team
+from rmtgb.losses import make_loss
+from rmtgb.tree.binning import BinMapper
 
 QUICK = {"n_iter_shared": 6, "n_iter_partition": 6, "n_iter_task": 6, "early_stopping": False}
 
@@ -25,3 +29,15 @@ def regressor(**parameters):
 def classifier(**parameters):
     """Return a quick classifier with the task in the last column."""
     return RMTGBClassifier(task_feature=-1, random_state=0, **(QUICK | parameters))
+
+
+def training_set(X, y, weight=None, loss=None, max_bins=255):
+    """Return a training set as the fit makes it, with the task in the last column."""
+    tasks, codes = np.unique(X[:, -1], return_inverse=True)
+    weight = np.ones(len(y)) if weight is None else weight
+    rows = Rows(np.ascontiguousarray(X[:, :-1]), y, weight, codes.astype(np.int64))
+    loss = make_loss("squared_error") if loss is None else loss
+    with Team(1) as team:
+        kinds = np.zeros(X.shape[1] - 1, np.int64)
+        mapper = BinMapper.fit(rows.X, weight, kinds, max_bins, 0, team)
+        return TrainingSet.of(rows, None, mapper, tasks.size, loss, False, team)
