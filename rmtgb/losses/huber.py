@@ -25,6 +25,9 @@ MAD_TO_STANDARD_DEVIATION = 1.4826
 #: that rounding does not pick one end of an interval of minimisers.
 ROOT_TOLERANCE = 1e-12
 
+#: Smallest delta: that of targets near it would be rounded to 0, and so every derivative.
+SMALLEST_DELTA = 5e-324
+
 
 @inner
 def value(y: float, raw: float, parameter: float) -> float:
@@ -174,7 +177,8 @@ class Huber(Loss):
         if y is None:
             raise ValueError("y must be given for loss 'huber': its delta is relative to it.")
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        return cls(multiple * (robust_scale(y, weights) if np.any(weights > 0) else 1.0))
+        delta = multiple * (robust_scale(y, weights) if np.any(weights > 0) else 1.0)
+        return cls(max(delta, SMALLEST_DELTA))
 
     def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
         """Return the minimiser of the weighted sum."""
