@@ -41,3 +41,21 @@ def training_set(X, y, weight=None, loss=None, max_bins=255):
         kinds = np.zeros(X.shape[1] - 1, np.int64)
         mapper = BinMapper.fit(rows.X, weight, kinds, max_bins, 0, team)
         return TrainingSet.of(rows, None, mapper, tasks.size, loss, False, team)
+
+
+def model_arrays(model):
+    """Return all arrays of a ThreeStageModel by name."""
+    arrays = {
+        "baseline": model.baseline.tasks,
+        "population": model.baseline.population,
+        "theta": model.partition.theta,
+        "theta_start": model.partition.theta_start,
+        "weights": model.partition.weights,
+        "task starts": model.task_specific.starts,
+    }
+    first, second = model.partition.sides
+    ensembles = {"shared": model.shared, "first": first, "second": second}
+    for name, trees in (ensembles | {"task": model.task_specific.trees}).items():
+        arrays |= {f"{name} {piece}": getattr(trees, piece) for piece in ("nodes", "slopes")}
+        arrays |= {f"{name} sets": trees.category_sets, f"{name} starts": trees.starts}
+    return arrays
