@@ -21,6 +21,14 @@ def task_data(n_rows=240, n_tasks=4, seed=0):
     return np.column_stack([X, task]), signal + 0.1 * rng.standard_normal(n_rows)
 
 
+def outliers_by_rows():
+    """Data whose first task has most rows and stands out, so that the sides are exchanged."""
+    X, y = task_data(n_rows=400, n_tasks=6)
+    X[:250, -1] = 0
+    x = np.nan_to_num(X[:, 0])
+    return X, np.where(X[:, -1] == 0, -5.0 * x, 5.0 * x) + 0.1 * y
+
+
 def regressor(**parameters):
     """Return a quick regressor with the task in the last column."""
     return RMTGBRegressor(task_feature=-1, random_state=0, **(QUICK | parameters))

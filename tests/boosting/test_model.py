@@ -9,7 +9,7 @@ import pytest
 
 from rmtgb.boosting import fit
 from rmtgb.engine.team import Team
-from tests.boosting.helpers import classifier, regressor, task_data
+from tests.boosting.helpers import classifier, outliers_by_rows, regressor, task_data
 
 
 @pytest.fixture
@@ -24,14 +24,6 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(fit, "fit_three_stages", note)
     return last
-
-
-def outliers_by_rows():
-    """Data whose first task has most rows and stands out, so that the sides are exchanged."""
-    X, y = task_data(n_rows=400, n_tasks=6)
-    X[:250, -1] = 0
-    x = np.nan_to_num(X[:, 0])
-    return X, np.where(X[:, -1] == 0, -5.0 * x, 5.0 * x) + 0.1 * y
 
 
 CASES = {
