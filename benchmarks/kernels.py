@@ -27,6 +27,9 @@ from _libraries import Settings, make_rmtgb
 from rmtgb.engine.jit import kernel
 from rmtgb.engine.team import Team
 from rmtgb.tree.kernels import histograms
+from rmtgb.tree.kernels.packing import BLOCK_BITS
+from rmtgb.tree.records import Packing
+from rmtgb.tree.weights import WeightUnits, Words
 
 N_CODES = 256
 
@@ -34,7 +37,7 @@ COLUMNS = {"work": 34, "threads": 7, "time": 8, "additions/s": 12, "of the kerne
 
 
 @kernel
-def build(member, n_members, row_codes, order, payload, n_words, out):
+def build(member, n_members, row_codes, order, payload, packing, sum_words, blocks, out):
     """Call the kernel of the package, which Python cannot, on a member's share of the rows."""
     first = order.size * member // n_members
     stop = order.size * (member + 1) // n_members
@@ -44,7 +47,10 @@ def build(member, n_members, row_codes, order, payload, n_words, out):
         row_codes.shape[1],
         order[first:stop],
         payload,
-        n_words,
+        packing,
+        sum_words,
+        N_CODES,
+        blocks[member],
         out[member],
     )
 
@@ -54,15 +60,25 @@ def kernel_alone(options, n_words, n_threads):
     rng = np.random.default_rng(0)
     shape = (options.rows, options.features)
     row_codes = rng.integers(0, N_CODES, shape, dtype=np.uint8)
-    payload = rng.integers(-1000, 1000, options.rows * n_words)
-    out = np.zeros((n_threads, options.features, N_CODES * n_words), np.int64)
+    units = WeightUnits.of(np.ones(options.rows), np.array([0, options.rows]))
+    words = Words.choose(units, n_words == 1)
+    gradient = rng.integers(-1000, 1000, options.rows)
+    shift = BLOCK_BITS + 1 if words.block_rows else options.rows.bit_length()
+    packing = Packing(n_words, shift, n_words == 1)
+    payload = (gradient << shift) + 1
+    if n_words == 2:
+        payload = np.column_stack([gradient, np.full_like(gradient, (1 << shift) + 1)]).ravel()
+    blocks = np.empty((n_threads, histograms.block_width(n_words)), np.int64)
+    out = np.zeros((n_threads, options.features, N_CODES * words.per_sum), np.int64)
     half = np.sort(rng.choice(options.rows, options.rows // 2, replace=False))
     with Team(n_threads) as team:
         for name, rows in (("all rows", np.arange(options.rows)), ("half of the rows", half)):
             order = rows.astype(np.uint32)
-            run = partial(team.run, build, row_codes, order, payload, n_words, out)
+            arguments = row_codes, order, payload, packing, words.per_sum, blocks, out
+            run = partial(team.run, build, *arguments)
             run()
-            assert out[:, 0, ::n_words].sum() == payload[n_words * rows].sum()
+            expected = gradient if words.block_rows else payload[::n_words]
+            assert out[:, 0, :: words.per_sum].sum() == expected[rows].sum()
             times = [seconds(run) for _ in range(options.runs)]
             yield name, statistics.median(times), rows.size * options.features
 

@@ -13,7 +13,13 @@ from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengt
 from rmtgb.boosting.choose.validation_split import split_by_content
 from rmtgb.boosting.model import ThreeStageModel, with_cluster_column
 from rmtgb.boosting.monitor import Monitor
-from rmtgb.boosting.rows import BoostState, Rows, TrainingSet, unit_of_target
+from rmtgb.boosting.rows import (
+    LARGEST_IN_UNIT,
+    BoostState,
+    Rows,
+    TrainingSet,
+    unit_of_target,
+)
 from rmtgb.boosting.settings import FitSettings, Seeds, StageSettings
 from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
@@ -61,8 +67,15 @@ def fit_rows(
     -------
     FitResult
         In units of the target as given.
+
+    Raises
+    ------
+    ValueError
+        If targets are too large, by themselves or for the model that is to be continued.
     """
-    unit = unit_of_target(rows.y, settings.loss) if former is None else former.unit
+    unit = unit_of_target(rows.y, settings.loss)
+    if former is not None:
+        unit = _unit_to_continue(former, unit)
     settings = replace(settings, loss=settings.loss.in_unit(unit))
     rows = rows.in_unit(unit)
     validation = None if validation is None else validation.in_unit(unit)
@@ -73,6 +86,16 @@ def fit_rows(
         result = fit.onwards(rows, former.in_unit(unit))
     lengths = result.lengths.in_unit(unit, settings.loss.degree)
     return FitResult(result.model.in_unit(1.0 / unit), lengths)
+
+
+def _unit_to_continue(former: ThreeStageModel, unit: float) -> float:
+    """Return the unit of a model, in which its gains are; refuse targets too large for it."""
+    if unit > former.unit * LARGEST_IN_UNIT:
+        raise ValueError(
+            f"y holds values up to {unit:g} in size, too large to continue a model of targets up "
+            f"to {former.unit:g}. Fit with warm_start=False."
+        )
+    return former.unit
 
 
 @dataclass(frozen=True)

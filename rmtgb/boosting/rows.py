@@ -21,6 +21,11 @@ from rmtgb.tree.records import BinnedFeatures
 LARGEST_TARGET = 2.0**1000
 
 
+#: Largest target in the unit of a fit. The squares of any number of such are finite, and a loss
+#: of a larger one has no digit that depends on the prediction.
+LARGEST_IN_UNIT = 2.0**400
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows as the estimator has validated them.
@@ -35,8 +40,13 @@ class Rows:
     task_codes: IntArray
 
     def in_unit(self, unit: float) -> Rows:
-        """Return the rows with targets that are divided by a unit."""
-        return self if unit == 1.0 else replace(self, y=self.y / unit)
+        """Return the rows with targets that are divided by a unit, at most ``LARGEST_IN_UNIT``.
+
+        The unit is that of training rows, so only targets of validation rows can be larger.
+        """
+        with np.errstate(over="ignore"):
+            y = self.y / unit
+        return replace(self, y=np.clip(y, -LARGEST_IN_UNIT, LARGEST_IN_UNIT))
 
 
 def unit_of_target(y: FloatArray, loss: Loss) -> float:

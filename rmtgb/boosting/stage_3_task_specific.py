@@ -164,6 +164,7 @@ class TaskBooster:
         self._units = WeightUnits.of(training.weight, training.offsets)
         self._words = Words.choose(self._units, training.constant_hessian)
         self._leaf_limits = trees.leaf_limits(self._units)
+        self._nodes_per_round = 2 * self._leaf_limits * training.loss.n_outputs
         rows_of_bins = self._units.totals / self._units.scale // ROWS_PER_BIN
         self._bin_limits = np.clip(rows_of_bins, TASK_BINS, N_CODES - 1).astype(np.int64)
         n_losses = max_rounds + 1 if training.validation_weight.size else 0
@@ -205,7 +206,8 @@ class TaskBooster:
         small = by_size[~is_large]
         done = np.zeros_like(n_rounds)
         while small.size:
-            made = np.minimum(n_rounds - done, np.maximum(1, CODES_PER_CALL // codes))
+            limit = np.minimum(CODES_PER_CALL // codes, NODES_PER_CALL // self._nodes_per_round)
+            made = np.minimum(n_rounds - done, np.maximum(1, limit))
             for batch in self._batches(small, made, codes):
                 yield self._run_queue(batch, first_round + done[batch], made[batch])
             done = done + made
@@ -232,15 +234,14 @@ class TaskBooster:
     def _rounds_per_call(self, task: int) -> int:
         training = self._training
         codes = np.diff(training.offsets)[task] * training.n_features
-        nodes = 2 * self._leaf_limits[task] * training.loss.n_outputs
         by_codes = self._team.n_members * CODES_PER_CALL // codes
-        return max(1, int(min(by_codes, NODES_PER_CALL // nodes)))
+        return max(1, int(min(by_codes, NODES_PER_CALL // self._nodes_per_round[task])))
 
     def _batches(self, tasks: IntArray, n_rounds: IntArray, codes: IntArray) -> Iterator[IntArray]:
         """Divide tasks into those that are worked on in one call."""
-        nodes = 2 * self._leaf_limits * self._training.loss.n_outputs
         size = n_rounds[tasks] * np.maximum(
-            codes[tasks] / (self._team.n_members * CODES_PER_CALL), nodes[tasks] / NODES_PER_CALL
+            codes[tasks] / (self._team.n_members * CODES_PER_CALL),
+            self._nodes_per_round[tasks] / NODES_PER_CALL,
         )
         batch = np.floor(np.cumsum(size)).astype(np.int64)
         for number in np.unique(batch):

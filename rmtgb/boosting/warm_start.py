@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._common import FloatArray, IntArray
+from rmtgb._common import IntArray
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.rows import FormerPredictions
 from rmtgb.engine.team import Team
-from rmtgb.tree.ensemble import Ensemble, RowsToPredict
+from rmtgb.tree.ensemble import RowsToPredict
 
 
 def former_predictions(
@@ -39,22 +39,23 @@ def former_predictions(
     FormerPredictions
     """
     shape = model.n_outputs, X.shape[0]
-    rest, sides = np.empty(shape), np.empty((2, *shape))
+    raw, rest, sides = np.empty(shape), np.empty(shape), np.empty((2, *shape))
 
     def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-        def total(*ensembles: Ensemble) -> FloatArray:
-            for trees in ensembles:
-                trees.add_to(rows)
-            return rows.prediction
-
+        prediction, weight = rows.prediction, model.partition.weights[codes]
         for k, side in enumerate(model.partition.sides):
-            rows.prediction[:] = 0.0
-            sides[k][:, block] = total(side)
-        rows.prediction[:] = model.baseline.tasks[codes].T
-        total(model.shared)
+            prediction[:] = 0.0
+            side.add_to(rows)
+            sides[k][:, block] = prediction
+        prediction[:] = model.baseline.tasks[codes].T
+        model.shared.add_to(rows)
+        common = prediction.copy()
+        prediction += (1.0 - weight) * sides[0][:, block]
+        prediction += weight * sides[1][:, block]
+        before = prediction.copy()
         model.task_specific.add_to(rows)
-        rest[:, block] = rows.prediction
+        raw[:, block] = prediction
+        rest[:, block] = common + (prediction - before)
 
     model.in_blocks(predict_block, X, task_codes, team)
-    w = model.partition.weights[task_codes]
-    return FormerPredictions(rest + (1.0 - w) * sides[0] + w * sides[1], rest, sides)
+    return FormerPredictions(raw, rest, sides)

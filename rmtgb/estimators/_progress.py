@@ -59,9 +59,7 @@ class FitProgress(Monitor):
         yield
         if self._context is not None:
             self._stage_context.call_on_fit_task_end(**self._inputs)
-        if self._estimator.verbose:
-            kind = type(self._estimator).__name__
-            print(f"[{kind}] {name}: {self._rounds} of {n_rounds} rounds")
+        self.tell(f"{name}: {self._rounds} of {n_rounds} rounds")
 
     def after_rounds(self, n_rounds: int) -> bool:
         """Pass rounds on; a callback may ask to stop the stage."""
@@ -71,3 +69,8 @@ class FitProgress(Monitor):
         context = self._stage_context.subcontext(task_name="round")
         context.call_on_fit_task_begin(**self._inputs)
         return bool(context.call_on_fit_task_end(**self._inputs))
+
+    def tell(self, text: str) -> None:
+        """Print a line, with ``verbose``."""
+        if self._estimator.verbose:
+            print(f"[{type(self._estimator).__name__}] {text}", flush=True)

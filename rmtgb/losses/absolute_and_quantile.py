@@ -11,6 +11,7 @@ again as quantiles of the residuals (``Loss.leaf_quantile``), after Friedman (20
 algorithm 3.
 """
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -113,6 +114,7 @@ def quantile_gradient_hessian(y: float, raw: float, parameter: float) -> tuple[f
     return 0.0, 1.0
 
 
+@dataclass(frozen=True)
 class AbsoluteError(Loss):
     """The absolute residual; the median."""
 
@@ -133,6 +135,7 @@ class AbsoluteError(Loss):
         return np.array([weighted_quantile(y, sample_weight, 0.5)])
 
 
+@dataclass(frozen=True)
 class QuantileError(Loss):
     """The pinball loss; a quantile, whose level is the parameter."""
 

@@ -7,7 +7,7 @@ Statistics 35.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,9 @@ MAD_TO_STANDARD_DEVIATION = 1.4826
 #: Gradient sums below this share of their largest possible size count as zero, so
 #: that rounding does not pick one end of an interval of minimisers.
 ROOT_TOLERANCE = 1e-12
+
+#: Smallest delta: that of targets near it would be rounded to 0, and so every derivative.
+SMALLEST_DELTA = 5e-324
 
 
 @inner
@@ -152,6 +155,7 @@ def robust_scale(y: FloatArray, sample_weight: FloatArray) -> float:
     return largest * float(np.sqrt(mean_square))
 
 
+@dataclass(frozen=True)
 class Huber(Loss):
     """The Huber loss, whose parameter delta is in units of the target."""
 
@@ -174,7 +178,8 @@ class Huber(Loss):
         if y is None:
             raise ValueError("y must be given for loss 'huber': its delta is relative to it.")
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        return cls(multiple * (robust_scale(y, weights) if np.any(weights > 0) else 1.0))
+        delta = multiple * (robust_scale(y, weights) if np.any(weights > 0) else 1.0)
+        return cls(max(delta, SMALLEST_DELTA))
 
     def intercept(self, y: FloatArray, sample_weight: FloatArray) -> FloatArray:
         """Return the minimiser of the weighted sum."""

@@ -5,6 +5,7 @@ work on one row of a (K, n) array, so that the softmax of a row is computed once
 """
 
 import math
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -164,6 +165,7 @@ def class_shares(y: FloatArray, sample_weight: FloatArray, n_classes: int) -> Fl
     return shares
 
 
+@dataclass(frozen=True)
 class _LogLoss(Loss):
     """What the losses of two and of more classes have in common."""
 
@@ -183,6 +185,7 @@ class _LogLoss(Loss):
             )
 
 
+@dataclass(frozen=True)
 class BinaryLogLoss(_LogLoss):
     """Log loss of two classes; the log-odds of class 1."""
 
@@ -202,6 +205,7 @@ class BinaryLogLoss(_LogLoss):
         return probabilities
 
 
+@dataclass(frozen=True)
 class MulticlassLogLoss(_LogLoss):
     """Log loss of more than two classes; one score for each."""
 

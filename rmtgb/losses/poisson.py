@@ -5,6 +5,7 @@ The terms that do not depend on the prediction are left out, as in scikit-learn'
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,6 +65,7 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
     return mean - y, mean
 
 
+@dataclass(frozen=True)
 class Poisson(Loss):
     """The Poisson negative log-likelihood; the logarithm of the mean."""
 

@@ -1,5 +1,7 @@
 """Half squared error: the mean of the target, identity link."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rmtgb._common import FloatArray
@@ -47,6 +49,7 @@ def gradient_hessian(y: float, raw: float, parameter: float) -> tuple[float, flo
     return raw - y, 1.0
 
 
+@dataclass(frozen=True)
 class SquaredError(Loss):
     """Half the squared residual; the mean."""
 

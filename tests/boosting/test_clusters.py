@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
-from rmtgb.boosting import cluster_search
+from rmtgb.boosting.choose import clusters
 from rmtgb.datasets import make_task_scenario
 
 SIZES = (4, 5, 6)
@@ -101,6 +101,6 @@ def test_threads_change_no_bit(monkeypatch, fitted, n_jobs):
 
 
 def test_many_tasks_are_not_compared(monkeypatch):
-    monkeypatch.setattr(cluster_search, "MAX_TASKS", 14)
+    monkeypatch.setattr(clusters, "MAX_TASKS", 14)
     X, y, *_ = data()
     assert not RMTGBRegressor(task_feature=-1, random_state=0).fit(X, y).task_clusters_.any()

@@ -6,32 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb.boosting.state import TrainingSet
-from rmtgb.boosting.validation_split import ENOUGH_WEIGHT, split_by_content
-from rmtgb.engine.team import Team
+from rmtgb.boosting.choose.validation_split import ENOUGH_WEIGHT, split_by_content
 from rmtgb.losses import make_loss
 from rmtgb.tasks.baseline import fit_baseline
-from rmtgb.tree.binning import BinMapper
-from tests.boosting.helpers import classifier, regressor, task_data
-
-
-def training_set(X, y, weight=None):
-    """Return a training set as the fit makes it, with the task in the last column."""
-    order = np.argsort(X[:, -1], kind="stable")
-    X, y = X[order], y[order]
-    with Team(1) as team:
-        kinds = np.zeros(X.shape[1] - 1, dtype=np.int64)
-        mapper = BinMapper.fit(X[:, :-1], None, kinds, 255, np.random.default_rng(0), team)
-        binned = mapper.empty(len(y))
-        mapper.transform(X[:, :-1], np.arange(len(y)), binned, team)
-    tasks, codes = np.unique(X[:, -1], return_inverse=True)
-    offsets = np.searchsorted(codes, np.arange(tasks.size + 1)).astype(np.int64)
-    weight = np.ones(len(y)) if weight is None else weight[order]
-    loss = make_loss("squared_error")
-    return TrainingSet(
-        binned, y, weight, np.empty(0), codes.astype(np.int32), offsets,
-        np.zeros((tasks.size, 1)), loss,
-    )  # fmt: skip
+from tests.boosting.helpers import classifier, regressor, task_data, training_set
 
 
 @given(st.integers(0, 1000), st.floats(0.05, 0.5))
@@ -39,7 +17,7 @@ def test_validation_rows_are_a_share_of_every_task(seed, fraction):
     """Each task gives its share, rounded up or down, and keeps a row for training."""
     X, y = task_data(seed=seed)
     training = training_set(X, y)
-    choices = split_by_content(training, fraction, np.random.default_rng(seed))
+    choices = split_by_content(training, fraction, seed)
     most = min(np.ceil(ENOUGH_WEIGHT / (fraction * len(y))), int(1 / fraction + 1e-9))
     assert len(choices) == most
     assert np.sum(choices, axis=0).max() == 1
@@ -55,14 +33,14 @@ def test_one_choice_is_enough_with_many_rows():
     X, y = task_data(n_rows=400)
     for weight, expected in ((None, 3), (np.full(400, 6.0), 1), (np.full(400, 0.1), 3)):
         training = training_set(X, y, weight)
-        assert len(split_by_content(training, 0.3, np.random.default_rng(0))) == expected
+        assert len(split_by_content(training, 0.3, 0)) == expected
 
 
 def test_equal_rows_stay_on_one_side():
     """Copies of a row are all held out, or none."""
     X, y = task_data(n_rows=120)
     training = training_set(np.repeat(X, 2, axis=0), np.repeat(y, 2))
-    held_out, *_ = split_by_content(training, 0.3, np.random.default_rng(0))
+    held_out, *_ = split_by_content(training, 0.3, 0)
     rows = np.column_stack([training.binned.row_codes, training.y, training.task_codes])
     _, group = np.unique(rows, axis=0, return_inverse=True)
     share = np.bincount(group.ravel(), held_out) / np.bincount(group.ravel())
@@ -75,7 +53,7 @@ def test_tasks_with_the_same_rows_give_different_ones():
     products = rng.standard_normal((20, 3))
     X = np.column_stack([np.tile(products, (30, 1)), np.repeat(np.arange(30), 20)])
     training = training_set(X, rng.integers(0, 3, 600).astype(float))
-    held_out = split_by_content(training, 0.2, rng)[0].reshape(30, 20)
+    held_out = split_by_content(training, 0.2, 0)[0].reshape(30, 20)
     assert held_out.mean(axis=0).max() < 0.6
 
 
@@ -84,7 +62,7 @@ def test_a_task_of_one_row_gives_none():
     X, y = task_data(n_rows=50)
     X[0, -1] = 99
     training = training_set(X, y)
-    (held_out,) = split_by_content(training, 0.9, np.random.default_rng(0))
+    (held_out,) = split_by_content(training, 0.9, 0)
     assert not held_out[training.offsets[-2] :].any()
 
 
@@ -92,7 +70,7 @@ def test_tasks_of_one_row_each_give_none():
     """Then there is nothing to choose on."""
     X, y = task_data(n_rows=50)
     X[:, -1] = np.arange(50)
-    assert not split_by_content(training_set(X, y), 0.15, np.random.default_rng(0))
+    assert not split_by_content(training_set(X, y), 0.15, 0)
 
 
 def test_lengths_are_chosen_per_stage():

@@ -1,31 +1,37 @@
 """Theta: its gradient, its sign, and who is called an outlier."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from rmtgb import RMTGBRegressor
-from rmtgb.boosting import gate_rounds
+from rmtgb.boosting.kernels import outlier_gate as kernels
+from rmtgb.boosting.outlier_gate import exchanges_sides
+from rmtgb.boosting.records import BOOST
 from rmtgb.datasets import make_task_scenario
 from rmtgb.engine.jit import kernel
+from rmtgb.engine.record import Record, copy, empty, run
 from rmtgb.engine.team import Team
-from rmtgb.losses import make_loss
-from rmtgb.tasks.outlier_gate import exchanges_sides
-from rmtgb.tree.job import make_records
+from rmtgb.losses import gradients, make_loss, mean_loss
 
 
 @kernel
-def sum_by_task(jobs, n_tasks):
-    """Call the kernel of the same name for each task."""
-    for task in range(n_tasks):
-        gate_rounds.sum_by_task(jobs[0], task)
-
-
-@kernel
-def combine_sides(member, n_members, jobs):
+def step_theta(member, n_members, boosts, is_quantile):
     """Call the kernel of the same name in one member of a team."""
-    gate_rounds.combine_sides(jobs[member])
+    kernels.step_theta(boosts[member], is_quantile)
+
+
+@kernel
+def combine_sides(member, n_members, boosts):
+    """Call the kernel of the same name in one member of a team."""
+    kernels.combine_sides(boosts[member])
+
+
+def gate_record(team, task, theta, weight, **arrays):
+    """Return a record of some rows, sorted by task, with an outlier gate."""
+    gate = {"theta": copy(theta), "theta_start": theta, "outlier_weight": copy(weight)}
+    offsets = np.searchsorted(task, np.arange(theta.size + 1))
+    arrays |= {"task_codes": task.astype(np.int32), "offsets": offsets}
+    return Record(BOOST, team, gate | arrays, {"n_sides": 2, "n_tasks": theta.size})
 
 
 def quick(seed):
@@ -36,9 +42,8 @@ def quick(seed):
 @pytest.mark.parametrize("name", ["squared_error", "huber", "poisson", "log_loss"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_slope_and_curvature_are_derivatives(name, n_classes):
-    """sum_by_task gives, with u = w (1 - w), the derivatives of the loss by theta."""
+    """With u = w (1 - w), the sums of step_theta give the derivatives of the loss by theta."""
     rng = np.random.default_rng(0)
-    offsets = np.array([0, 20, 50])
     loss = make_loss(name, n_classes=n_classes, huber_delta=1.0, y=np.arange(9.0))
     y = rng.integers(0, n_classes, 50).astype(float)
     offset, inlier, outlier = rng.standard_normal((3, loss.n_outputs, 50))
@@ -49,7 +54,7 @@ def test_slope_and_curvature_are_derivatives(name, n_classes):
         raw = np.ascontiguousarray(offset + (1.0 - w) * inlier + w * outlier)
         return np.array(
             [
-                loss.mean_loss(y[task == t], raw[:, task == t], np.ones((task == t).sum()))
+                mean_loss(loss, y[task == t], raw[:, task == t], np.ones((task == t).sum()))
                 * (task == t).sum()
                 for t in (0, 1)
             ]
@@ -57,38 +62,42 @@ def test_slope_and_curvature_are_derivatives(name, n_classes):
 
     w = 1.0 / (1.0 + np.exp(-theta))
     raw = np.ascontiguousarray(offset + (1 - w[task]) * inlier + w[task] * outlier)
-    gradient, hessian = loss.gradients(y, raw, np.ones(50))
-    arrays = {
-        "offsets": offsets,
-        "gradient": gradient,
-        "hessian": hessian,
-        "sides": np.stack([inlier, outlier]),
-        "theta_sums": np.zeros((2, 4)),
-    }
-    sum_by_task(make_records(1, arrays, {}), 2)
-    slope, curvature = arrays["theta_sums"][:, :2].T
+    gradient, hessian = gradients(loss, y, raw, np.ones(50))
+    with Team(2) as team:
+        record = gate_record(
+            team,
+            task,
+            theta,
+            w,
+            gradient=gradient,
+            hessian=hessian,
+            sides=np.stack([inlier, outlier]),
+        )
+        team.run(step_theta, record.members, False)
+        record.check_guards()
+    slope, curvature = record.arrays["theta_sums"][:, :2].T
     step = 1e-5
     numerical = (losses(theta + step) - losses(theta - step)) / (2 * step)
     np.testing.assert_allclose(w * (1 - w) * slope, numerical, rtol=1e-6)
     assert np.all(curvature > 0)
+    # without a penalty theta makes a Newton step, at most 1/2 long and not above 0
+    newton = numerical / (np.square(w * (1 - w)) * curvature)
+    expected = theta - np.clip(newton, -0.5, 0.5)
+    expected[theta <= 0] = np.minimum(expected[theta <= 0], 0.0)
+    np.testing.assert_allclose(record.arrays["theta"], expected, atol=2.0**-19)
+    np.testing.assert_allclose(record.arrays["coefficient"], [1.0 - w, w])
 
 
 def test_combine_is_the_formula():
     """Raw = offset + (1 - w) I + w O, divided among members in any way."""
     rng = np.random.default_rng(1)
     offset, inlier, outlier = rng.standard_normal((3, 2, 30))
-    task = (np.arange(30) // 10).astype(np.int32)
-    w, raw = np.array([0.1, 0.5, 0.9]), np.empty((2, 30))
+    task, w = np.arange(30) // 10, np.array([0.1, 0.5, 0.9])
+    sides, raw = np.stack([inlier, outlier]), empty((2, 30), np.float64)
     with Team(3) as team:
-        arrays = {
-            "raw": raw,
-            "offset": offset,
-            "sides": np.stack([inlier, outlier]),
-            "outlier_weight": w,
-            "task_codes": task,
-            "arrivals": team.arrivals,
-        }
-        team.run(combine_sides, make_records(3, arrays, {"n_members": 3}))
+        arrays = {"sides": sides, "offset": offset, "raw": raw}
+        record = gate_record(team, task, np.zeros(3), w, **arrays)
+        run(team, combine_sides, [record])
     np.testing.assert_allclose(raw, offset + (1 - w[task]) * inlier + w[task] * outlier)
 
 
@@ -123,11 +132,8 @@ def test_tasks_that_differ_in_intercept_only_are_inliers(seed):
 def test_sign_is_that_of_the_smaller_side():
     """Sides are exchanged where the outlier side holds more rows; ties go to the first task."""
 
-    def rows(*sizes):
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        return SimpleNamespace(offsets=offsets, weight=np.ones(offsets[-1]))
-
-    assert exchanges_sides(np.array([2.0, -1.0, -1.0]), rows(5, 2, 2))
-    assert not exchanges_sides(np.array([-2.0, 1.0, 1.0]), rows(5, 2, 2))
-    assert exchanges_sides(np.array([1.0, -1.0]), rows(2, 2))
-    assert not exchanges_sides(np.array([-1.0, 1.0]), rows(2, 2))
+    sizes = np.array([5.0, 2.0, 2.0])
+    assert exchanges_sides(np.array([2.0, -1.0, -1.0]), sizes)
+    assert not exchanges_sides(np.array([-2.0, 1.0, 1.0]), sizes)
+    assert exchanges_sides(np.array([1.0, -1.0]), np.array([2.0, 2.0]))
+    assert not exchanges_sides(np.array([-1.0, 1.0]), np.array([2.0, 2.0]))

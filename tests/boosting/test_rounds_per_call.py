@@ -17,13 +17,13 @@ SMALLER = [
 @pytest.fixture
 def rounds_of_calls(monkeypatch):
     """Rounds that were made in each call, in all fits since."""
-    made, collect = [], booster.Booster.collect
+    made, collect = [], booster.Booster._collect
 
-    def note(self, n_rounds):
+    def note(self, store, n_rounds):
         made.append(n_rounds)
-        return collect(self, n_rounds)
+        return collect(self, store, n_rounds)
 
-    monkeypatch.setattr(booster.Booster, "collect", note)
+    monkeypatch.setattr(booster.Booster, "_collect", note)
     return made
 
 

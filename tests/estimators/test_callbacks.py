@@ -2,6 +2,7 @@
 
 import builtins
 import importlib
+import re
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from rmtgb import RMTGBRegressor, _compat
+from rmtgb.boosting.choose import lengths
 from rmtgb.estimators._progress import FitProgress
 from tests.estimators.data import few_rounds, school
 
@@ -197,6 +199,33 @@ def test_verbose(data, capsys):
         "[RMTGBRegressor] partition: 3 of 3 rounds",
         "[RMTGBRegressor] task: 1 of 1 rounds",
     ]
+
+
+def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, monkeypatch):
+    """A line for each thing that was tried, before the next is; then the stages of the fit."""
+    printed, watch = [], lengths.watch_tasks
+
+    def note(*arguments):
+        printed.append(capsys.readouterr().out.splitlines())
+        return watch(*arguments)
+
+    monkeypatch.setattr(lengths, "watch_tasks", note)
+    settings = few_rounds(3) | {"early_stopping": True, "splitter": "best"}
+    RMTGBRegressor(task_feature="school", random_state=0, **settings, verbose=1).fit(
+        data.X, data.y
+    )
+    searches, *between, last = [*printed, capsys.readouterr().out.splitlines()]
+    assert len(searches) >= 3  # stage 1, and stage 2 with and without it, before any stage 3
+    what = (
+        r"(shared|partition)(, after \d+ of stage shared)?: \d+ rounds, validation loss [\d.e+-]+"
+    )
+    for line in searches:
+        assert re.fullmatch(rf"\[RMTGBRegressor\] choosing lengths: {what}", line)
+    for lines in between:
+        assert [line.startswith("[RMTGBRegressor] choosing lengths: task") for line in lines] == [
+            True
+        ]
+    assert last[-3].startswith("[RMTGBRegressor] shared: ")
 
 
 class TestWithoutCallbacks:

@@ -6,6 +6,8 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss, mean_squared_error
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
+from tests.boosting.helpers import model_arrays, outliers_by_rows, task_data
+from tests.boosting.test_splitter import independent_tasks
 from tests.estimators.data import NO_ROUNDS, few_rounds, school
 
 STAGES = ("n_iter_shared", "n_iter_partition", "n_iter_task")
@@ -59,6 +61,77 @@ def test_two_halves_of_the_shared_stage_of_a_classifier():
     whole = clone(model).set_params(n_iter_shared=12).fit(X, data.y)
     halves = continued(clone(model).set_params(n_iter_shared=6), X, data.y, n_iter_shared=12)
     np.testing.assert_array_equal(halves.predict_proba(X), whole.predict_proba(X))
+
+
+def same_model(first, second, X):
+    """Assert that two models have the same arrays, to the bit, and predictions."""
+    arrays = model_arrays(second._model)
+    for name, array in model_arrays(first._model).items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"loss": "absolute_error"},
+        {"loss": "huber", "linear_leaves": True},
+        {"subsample": 0.7, "max_features": 0.5, "splitter": "random"},
+    ],
+    ids=["plain", "medians", "linear leaves", "random"],
+)
+@pytest.mark.parametrize("exchanged", [False, True])
+class TestHalvesOfAStageOfManyTasks:
+    """To the bit in every array, with a penalty that pulls theta to where it started."""
+
+    def halves_and_whole(self, first, last, exchanged, parameters):
+        X, y = outliers_by_rows() if exchanged else task_data(n_rows=300, n_tasks=6)
+        settings = NO_ROUNDS | {"min_samples_leaf": 5, "partition_regularization": 3.0}
+        model = RMTGBRegressor(task_feature=-1, random_state=3, **settings | parameters)
+        half = clone(model).set_params(**first).fit(X, y)
+        assert half._model.partition.exchanged == (exchanged and half.n_iter_partition_ > 0)
+        theta = half._model.partition.theta
+        half.set_params(warm_start=True, **last).fit(X, y)
+        whole = clone(model).set_params(**(first | last)).fit(X, y)
+        assert lengths(half) == lengths(whole)
+        same_model(half, whole, X)
+        return half, theta
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_one_stage_alone(self, stage, exchanged, parameters):
+        model, theta = self.halves_and_whole({stage: 8}, {stage: 16}, exchanged, parameters)
+        partition = model._model.partition
+        if stage == "n_iter_partition":
+            assert not np.array_equal(partition.theta, theta), "theta must move"
+            assert set(np.abs(partition.theta_start)) == {2.0}
+
+    def test_a_longer_stage_2_after_stage_1(self, exchanged, parameters):
+        first = {"n_iter_shared": 8, "n_iter_partition": 6}
+        self.halves_and_whole(first, {"n_iter_partition": 14}, exchanged, parameters)
+
+    def test_a_longer_stage_3_after_both(self, exchanged, parameters):
+        first = dict.fromkeys(STAGES, 6)
+        self.halves_and_whole(first, {"n_iter_task": 12}, exchanged, parameters)
+
+
+@pytest.mark.parametrize("splitter", ["best", "random"])
+def test_the_thresholds_that_were_chosen_are_kept(splitter):
+    """A fit with "auto" goes on like one that was told what it has chosen."""
+    X, y = independent_tasks("smooth" if splitter == "random" else "steps", n_rows=100)
+    settings = {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": 150}
+    settings |= {"early_stopping": True, "learning_rate": 0.2}
+    first = RMTGBRegressor(task_feature=-1, random_state=0, splitter="auto", **settings).fit(X, y)
+    told = clone(first).set_params(splitter=splitter).fit(X, y)
+    other = clone(first).set_params(splitter={"best": "random", "random": "best"}[splitter])
+    assert first._model.task_specific.random_thresholds == (splitter == "random")
+    same_model(first, told, X)
+    limit = int(first.n_iter_task_.max()) + 20
+    for model in (first, told):
+        model.set_params(warm_start=True, early_stopping=False, n_iter_task=limit).fit(X, y)
+    assert first.n_iter_task_.tolist() == [limit] * 4
+    same_model(first, told, X)
+    assert not np.array_equal(other.fit(X, y).predict(X), first.predict(X))
 
 
 @pytest.mark.parametrize("stage", STAGES)
