@@ -66,11 +66,14 @@ def test_a_task_of_one_row_gives_none():
     assert not held_out[training.offsets[-2] :].any()
 
 
-def test_tasks_of_one_row_each_give_none():
-    """Then there is nothing to choose on."""
-    X, y = task_data(n_rows=50)
-    X[:, -1] = np.arange(50)
-    assert not split_by_content(training_set(X, y), 0.15, 0)
+def test_of_tasks_of_one_row_each_some_validate_whole():
+    """No task has a row to spare, and all other rows are as good."""
+    X, y = task_data(n_rows=400)
+    X[:, -1] = np.arange(400)
+    first, second, *_ = split_by_content(training_set(X, y), 0.15, 0)
+    # five standard deviations of a binomial share
+    assert abs(first.mean() - 0.15) < 5 * np.sqrt(0.15 * 0.85 / 400)
+    assert not (first & second).any()
 
 
 def test_lengths_are_chosen_per_stage():

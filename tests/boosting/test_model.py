@@ -96,5 +96,6 @@ def test_a_model_needs_nothing_of_training():
     assert {name for name in loaded if name.startswith("rmtgb.boosting")} == {
         "rmtgb.boosting",
         "rmtgb.boosting.model",
+        "rmtgb.boosting.parts",
     }
     assert not loaded & {"rmtgb.tree.grower", "rmtgb.tree.kernels.growth", "rmtgb.tree.binning"}

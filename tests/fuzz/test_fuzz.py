@@ -8,6 +8,7 @@ from tests.fuzz.configurations import run
 CHUNK = 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 2000, CHUNK))
 def test_random_configurations(first, monkeypatch):
     monkeypatch.setattr(_base, "SMALL_CODES", 0)  # teams whatever the size
