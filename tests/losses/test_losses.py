@@ -84,6 +84,16 @@ class TestFormulas:
         g, _ = gradients(binary, y, raw, np.ones(2))
         np.testing.assert_allclose(g, [[-np.exp(-40.0), np.exp(-40.0)]], rtol=1e-12)
 
+    @pytest.mark.parametrize("key", ["binary", "multiclass"])
+    def test_hessians_of_log_losses_have_a_floor(self, key):
+        loss = LOSSES[key]
+        for size in (20.0, 800.0):
+            raw = np.full((loss.n_outputs, 2), -size)
+            raw[0] = size
+            _, h = gradients(loss, np.array([0.0, 1.0]), raw, np.array([1.0, 3.0]))
+            expected = np.tile([1e-6, 3e-6], (loss.n_outputs, 1))
+            np.testing.assert_allclose(h, expected, rtol=1e-15)
+
 
 class TestDerivatives:
     @every_loss
