@@ -231,7 +231,7 @@ assert str(places().write) == {str(installed.in_tree)!r}
     ("name", "old", "new", "gradient"),
     [
         ("losses/squared_error.py", "return raw - y, 1.0", "return raw + y, 1.0", 4),
-        ("losses/codes.py", "SQUARED_ERROR = 0", "SQUARED_ERROR = 9", None),
+        ("losses/squared_error.py", "code = 0", "code = 9", None),
         ("__init__.py", f'"{rmtgb.__version__}"', f'"{rmtgb.__version__[:-1]}x"', -2),
     ],
     ids=["a function in another file", "a constant in another file", "the version"],

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
+from rmtgb.engine.team import Team
+from rmtgb.tree.binning import sample_rows
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,3 +43,5 @@ def fit_every_path() -> None:
         (RMTGBClassifier(**settings), thirds),
     ):
         estimator.fit(X, target).predict(X)
+    with Team(1) as team:  # of more rows than a warm-up has, some are looked at
+        sample_rows(X[["x", "z"]].to_numpy(), np.ones(len(X)), 0, team)

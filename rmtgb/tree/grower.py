@@ -190,7 +190,7 @@ class TreeGrower:
             "leaf_quantile": leaf_quantile or 0.0,
             "weight_scale": units.scale,
             "copies": units.copies,
-            "largest_bits": (units.largest - 1).bit_length(),
+            "largest_bits": units.largest_bits,
             "total_units": units.totals.max(initial=0),
             "n_words": words.per_row,
             "sum_words": words.per_sum,

@@ -12,7 +12,7 @@ import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.jit import kernel
-from rmtgb.tree.kernels.packing import BLOCK_ROWS, MIN_BITS, units_of
+from rmtgb.tree.kernels.packing import BLOCK_ROWS, MIN_BITS, NO_COPIES, units_of
 
 #: Largest weight that is packed as that many equal rows, which leaves hessians ``MIN_BITS``.
 MAX_COPIES = 2**11
@@ -105,6 +105,11 @@ class WeightUnits:
     def all_one(self) -> bool:
         """Whether no row weighs more than one, or a fraction."""
         return self.copies and self.largest == 1
+
+    @property
+    def largest_bits(self) -> int:
+        """What ``choose_bits`` is told of copies."""
+        return (self.largest - 1).bit_length() if self.copies else NO_COPIES
 
     def min_leaf_units(self, min_samples_leaf: float) -> int:
         """Return the smallest sum of a leaf."""

@@ -366,7 +366,7 @@ class TestInterruptedFits:
     @pytest.fixture(params=["shared", "partition", "task"])
     def interrupt(self, request, monkeypatch):
         """Make a stage fail after its work is done."""
-        name = {"shared": "boost_shared", "partition": "boost_partition", "task": "TaskStage"}
+        name = {"shared": "boost_shared", "partition": "boost_partition", "task": "boost_tasks"}
         original = getattr(rmtgb.boosting.three_stages, name[request.param])
 
         def interrupted(*args, **kwargs):

@@ -27,9 +27,8 @@ def bits_of(units, words):
     """What a kernel chooses for the first part of some rows."""
     weight_bits = int(units.totals[0]).bit_length()
     row_bits = weight_bits if units.copies else int(units.n_rows[0]).bit_length()
-    largest_bits = (units.largest - 1).bit_length()
     in_blocks = int(words.per_sum > words.per_row)
-    return choose_bits(words.per_row, in_blocks, weight_bits, row_bits, largest_bits)
+    return choose_bits(words.per_row, in_blocks, weight_bits, row_bits, units.largest_bits)
 
 
 def assert_no_sum_overflows(units, words):

@@ -105,7 +105,7 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
             drawn = (chance >= k * fraction) & (chance < (k + 1) * fraction)
             held_out |= (is_single & drawn)[training.task_codes]
         choices.append(held_out)
-    return [held_out for held_out in choices if held_out.any()]
+    return [held_out for held_out in choices if held_out.any() and not held_out.all()]
 
 
 def _sort_within_tasks(

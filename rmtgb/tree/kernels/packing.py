@@ -14,10 +14,11 @@ from rmtgb.tree.records import Packing
 #: Bits of one copy's gradient and hessian at the most; more would hardly change a float64 sum.
 #: Linear leaves sum, for 64 rows at a time, products of a gradient and one standardised value of
 #: at most 3840, or of a hessian and two, which leaves 44 and 33 bits for all copies of a row.
-#: There are but two limits, for rows of few and of many copies: as long as the number of bits
-#: is the same, a row of weight k has k times the integers of a row of weight one, and repetition
-#: gives the same model to the last bit.
-FEW_COPIES_BITS = 5
+#: There are but two limits for copies, of few and of many: as long as the number of bits is the
+#: same, a row of weight k has k times the integers of a row of weight one, and repetition gives
+#: the same model to the last bit. Rows of other weights have all bits that there are.
+NO_COPIES, FEW_COPIES_BITS = -1, 5
+NO_COPIES_LIMITS = 40, 33
 FEW_COPIES_LIMITS = 39, 28
 MANY_COPIES_LIMITS = 33, 22
 
@@ -101,7 +102,7 @@ def choose_bits(
         Of the sum of all integer weights, and of the number of rows (of copies of rows, where
         integer weights are repetitions).
     largest_bits : Int
-        Of the largest number of copies of a row, less one.
+        Of the largest number of copies of a row, less one; ``NO_COPIES`` for other weights.
 
     Returns
     -------
@@ -119,6 +120,8 @@ def choose_bits(
     if n_words == 2:
         hessian_bits = min(hessian_bits, 63 - shift - packed_bits)
     limits = FEW_COPIES_LIMITS if largest_bits <= FEW_COPIES_BITS else MANY_COPIES_LIMITS
+    if largest_bits == NO_COPIES:
+        limits = NO_COPIES_LIMITS
     return shift, min(gradient_bits, limits[0]), min(hessian_bits, limits[1])
 
 
