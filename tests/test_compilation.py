@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from numba import config
 
 #: Compiles one small kernel, and says whether the collector still works.
 SCRIPT = """
@@ -70,41 +69,3 @@ def test_functions_without_a_module_are_compiled_as_ever(tmp_path):
 def test_the_collector_is_left_as_it_was(tmp_path, state):
     result = run(tmp_path, before=f"gc.{state}()")
     assert result.stdout.strip() == str(state == "enable")
-
-
-#: Names every kernel of the package that no fit of ``rmtgb warmup`` has compiled.
-WARMUP = """
-import importlib
-import pkgutil
-
-import rmtgb
-from rmtgb.engine import jit
-
-kernels, kernel = [], jit.kernel
-
-
-def note(function):
-    compiled = kernel(function)
-    kernels.append((function.__qualname__, compiled))
-    return compiled
-
-
-jit.kernel = note
-for module in pkgutil.walk_packages(rmtgb.__path__, "rmtgb."):
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
-from rmtgb.cli.warmup import fit_every_path
-
-fit_every_path()
-assert len(kernels) > 8
-print(*(name for name, compiled in kernels if not compiled.signatures))
-"""
-
-
-@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
-def test_warmup_reaches_every_kernel():
-    """But for the mean of a loss, which fits do not need."""
-    done = subprocess.run(
-        [sys.executable, "-c", WARMUP], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["sum_losses"]
