@@ -25,6 +25,9 @@ MAX_COPIES_TOTAL = 2 ** (62 - MIN_BITS)
 #: leave for it.
 OWN_WORD_BITS, SHARED_WORD_BITS = 61, 63 - MIN_BITS
 
+#: Bits of the total of few weights, beyond twice those of their number: the rest is for hessians.
+SPARE_BITS = 11
+
 #: More than all weights together, and an int64 even when it is doubled.
 MORE_THAN_ALL = 2.0**OWN_WORD_BITS
 
@@ -94,8 +97,9 @@ class WeightUnits:
         copies = integral and largest <= MAX_COPIES and total < MAX_COPIES_TOTAL
         scale = 1.0
         if not integral:
-            shared = n_rows.max() <= MAX_SHARED_WORD_ROWS
-            bits = SHARED_WORD_BITS - int(n_rows.max()).bit_length() if shared else OWN_WORD_BITS
+            bits, row_bits = OWN_WORD_BITS, int(n_rows.max()).bit_length()
+            if n_rows.max() <= MAX_SHARED_WORD_ROWS:
+                bits = min(SHARED_WORD_BITS - row_bits, 2 * row_bits + SPARE_BITS)
             scale = 2.0 ** (bits - 1 - exponent)  # one bit is left for rounding up
         totals = np.empty(n_rows.size, np.int64)
         sum_units(np.ascontiguousarray(weight), np.ascontiguousarray(offsets), scale, totals)

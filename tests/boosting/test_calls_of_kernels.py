@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from rmtgb.boosting import booster, stage_3_task_specific, three_stages
-from rmtgb.tree.grower import TreeStore
 from tests.boosting.helpers import classifier, model_arrays, regressor, task_data
 
 STAGES = {
@@ -28,18 +27,17 @@ class Calls:
         Rows times features times trees of each call that a member, or all together, made.
     nodes : list of int
         Nodes for which each store has room.
-    trees : list of int
-        Trees in each store when they are copied from it.
+    n_trees : int
+        Trees in all stores.
     during : callable
         Called at the beginning of each call with the number of calls so far.
     """
 
     def __init__(self, monkeypatch):
-        self.codes, self.nodes, self.trees = [], [], []
+        self.codes, self.nodes, self._sizes = [], [], {}
         self.during = lambda n: None
         for module in (booster, stage_3_task_specific):
             monkeypatch.setattr(module, "run", self.noting(module.run))
-        monkeypatch.setattr(TreeStore, "gather", self.counting(TreeStore.gather))
 
     def noting(self, run):
         def run_and_note(team, kernel, records):
@@ -51,20 +49,18 @@ class Calls:
             self.codes.append(int(np.sum(rows * boosting["n_rounds"])) * N_FEATURES)
             self.nodes.append(store["nodes"].size)
             self.during(len(self.codes))
+            self._sizes[id(store["tree_sizes"])] = store["tree_sizes"]  # one for all members
             run(team, kernel, records)
 
         return run_and_note
 
-    def counting(self, gather):
-        def count_and_gather(store, *arguments):
-            self.trees.append(np.count_nonzero(store.record.arrays["tree_sizes"][:, 0]))
-            return gather(store, *arguments)
-
-        return count_and_gather
+    @property
+    def n_trees(self):
+        return sum(np.count_nonzero(sizes[:, 0]) for sizes in self._sizes.values())
 
     def clear(self):
         """Forget all calls."""
-        for calls in (self.codes, self.nodes, self.trees):
+        for calls in (self.codes, self.nodes, self._sizes):
             calls.clear()
 
 
@@ -111,7 +107,7 @@ def test_room_for_nodes_is_bounded_without_a_limit_of_leaves(monkeypatch, calls,
     sequence("n_iter_task", calls, **unlimited)
     assert len(calls.nodes) > 1
     assert max(calls.nodes) <= 2 * 1000
-    assert sum(calls.trees) == 24 * N_TASKS
+    assert calls.n_trees == 24 * N_TASKS
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -132,7 +128,7 @@ def test_each_task_grows_the_trees_that_it_keeps(monkeypatch, calls, n_jobs):
     model = regressor(**alone("n_iter_task", 60), early_stopping=True, n_jobs=n_jobs).fit(X, y)
     kept = model.n_iter_task_
     assert kept.min() < kept.max()
-    assert sum(calls.trees) == kept.sum() == model._model.task_specific.trees.n_trees
+    assert calls.n_trees == kept.sum() == model._model.task_specific.trees.n_trees
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a thread")
