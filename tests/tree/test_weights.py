@@ -97,9 +97,10 @@ class TestRounding:
     @pytest.mark.parametrize("n", [2, 100, MAX_SHARED_WORD_ROWS - 1, MAX_SHARED_WORD_ROWS])
     @pytest.mark.parametrize("direction", [-1, 1])
     def test_two_words_never_lose_half_a_mean_row(self, n, direction):
-        # 63 bits, less 22 for the hessian and those of the number of rows, are for the sum of all:
-        # it has at least two less; all weights are rounded the same way by nearly half a unit
-        bits = 63 - 22 - n.bit_length()
+        # 63 bits, less 22 for the hessian and those of the number of rows, are for the sum of all,
+        # or twice these and 11 if that is less: it has at least two less; all weights are rounded
+        # the same way by nearly half a unit
+        bits = min(63 - 22 - n.bit_length(), 2 * n.bit_length() + 11)
         weight = np.full(n, 2 ** (bits - 2) // n + 1.5 + direction * 0.01)
         units = of(weight)
         assert (units.scale, Words.choose(units, False)) == (1.0, Words(2, 2))
