@@ -1,4 +1,4 @@
-"""What data sets and the transfer calculator share with each other and with anyone else.
+"""What all of the package may share.
 
 Types of arrays, checks of numbers, the plural, and matplotlib if it is there. It imports
 nothing of the package, so that every module may import it.

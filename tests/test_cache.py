@@ -2,7 +2,7 @@
 
 Every run is a process of its own, with a copy of the package, a home and a temporary folder
 that belong to the test. One kernel is compiled, of three files: ``pointwise`` calls
-``squared_error``, through ``_jit``.
+``squared_error``, through ``engine.jit``.
 """
 
 import os

@@ -24,7 +24,8 @@ from rmtgb.boosting.settings import FitSettings, Seeds, StageSettings
 from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
 from rmtgb.engine.team import Team
-from rmtgb.tasks.baseline import Baseline, fit_baseline
+from rmtgb.tasks.baseline import fit_baseline
+from rmtgb.tasks.offsets import Baseline
 from rmtgb.tree.binning import BinMapper
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
-from rmtgb.tasks.baseline import Baseline
+from rmtgb.tasks.offsets import Baseline
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.standardizer import Standardizer
 

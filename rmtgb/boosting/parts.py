@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +47,9 @@ class Partition:
 
     def starting_at(self, theta: FloatArray) -> Partition:
         """Return the partition before its first round."""
-        return replace(self, theta=theta, weights=1.0 / (1.0 + np.exp(-theta)), theta_start=theta)
+        # not by np.exp, whose last bit depends on the processor
+        weights = np.array([1.0 / (1.0 + math.exp(-logit)) for logit in theta])
+        return replace(self, theta=theta, weights=weights, theta_start=theta)
 
     @property
     def n_rounds(self) -> int:

@@ -59,7 +59,7 @@ class StageSettings:
 class FitSettings:
     """All settings of a fit besides the data.
 
-    ``loss`` is in units of the target as the user has it; ``n_categories`` (n_features,) is the
+    ``n_categories`` (n_features,) is the
     number of categories of each feature, 0 for numerical ones; without ``stopping`` stages have
     the lengths that ``stages`` says.
     """

@@ -32,7 +32,7 @@ ROUNDS_PER_LOOK = 50
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
 
-#: Codes of one call for each member, over all of its rounds: some tenths of a second, for until
+#: Codes of one call for each member, over all of its trees: some tenths of a second, for until
 #: it returns nobody can interrupt it.
 CODES_PER_CALL = 2**27
 
@@ -114,7 +114,8 @@ def watch_tasks(
         the last one.
     """
     n_tasks = state.training.n_tasks
-    booster = TaskBooster(state, trees, seed, np.zeros(n_tasks, np.int64), limit)
+    former_rounds = np.zeros(n_tasks, np.int64)
+    booster = TaskBooster(state, trees, seed, former_rounds, limit, keeps_trees=False)
     done = 0
     while True:  # at least once, for losses are noted before the first round too
         made = min(ROUNDS_PER_LOOK, limit - done)
@@ -142,6 +143,8 @@ class TaskBooster:
         Rounds of earlier fits.
     max_rounds : int
         The largest number of rounds of a task in this fit.
+    keeps_trees : bool
+        Whether trees are copied from where they are grown.
 
     Attributes
     ----------
@@ -157,13 +160,17 @@ class TaskBooster:
         seed: int,
         former_rounds: IntArray,
         max_rounds: int,
+        keeps_trees: bool = True,
     ) -> None:
         training = state.training
+        self._keeps_trees = keeps_trees
         self._training, self._team = training, state.team
         self._trees, self._seed = trees, np.uint64(seed)
         self._units = WeightUnits.of(training.weight, training.offsets)
         self._words = Words.choose(self._units, training.constant_hessian)
         self._leaf_limits = trees.leaf_limits(self._units)
+        codes = np.diff(training.offsets) * max(1, training.n_features)
+        self._codes = codes * training.loss.n_outputs  # of a round
         self._nodes_per_round = 2 * self._leaf_limits * training.loss.n_outputs
         rows_of_bins = self._units.totals / self._units.scale // ROWS_PER_BIN
         self._bin_limits = np.clip(rows_of_bins, TASK_BINS, N_CODES - 1).astype(np.int64)
@@ -198,9 +205,9 @@ class TaskBooster:
         training = self._training
         if not n_rounds.any() and not self.losses.size:
             return
-        codes = np.diff(training.offsets) * max(1, training.n_features)
+        codes = self._codes
         by_size = np.argsort(-codes, kind="stable")
-        is_large = codes[by_size] >= TEAM_TASK_CODES
+        is_large = codes[by_size] >= TEAM_TASK_CODES * training.loss.n_outputs
         for task in by_size[is_large]:
             yield from self._run_large(task, first_round, int(n_rounds[task]))
         small = by_size[~is_large]
@@ -208,7 +215,7 @@ class TaskBooster:
         while small.size:
             limit = np.minimum(CODES_PER_CALL // codes, NODES_PER_CALL // self._nodes_per_round)
             made = np.minimum(n_rounds - done, np.maximum(1, limit))
-            for batch in self._batches(small, made, codes):
+            for batch in self._batches(small, made):
                 yield self._run_queue(batch, first_round + done[batch], made[batch])
             done = done + made
             small = small[done[small] < n_rounds[small]]
@@ -232,15 +239,13 @@ class TaskBooster:
             yield self._gather(store, tasks, made)
 
     def _rounds_per_call(self, task: int) -> int:
-        training = self._training
-        codes = np.diff(training.offsets)[task] * training.n_features
-        by_codes = self._team.n_members * CODES_PER_CALL // codes
+        by_codes = self._team.n_members * CODES_PER_CALL // self._codes[task]
         return max(1, int(min(by_codes, NODES_PER_CALL // self._nodes_per_round[task])))
 
-    def _batches(self, tasks: IntArray, n_rounds: IntArray, codes: IntArray) -> Iterator[IntArray]:
+    def _batches(self, tasks: IntArray, n_rounds: IntArray) -> Iterator[IntArray]:
         """Divide tasks into those that are worked on in one call."""
         size = n_rounds[tasks] * np.maximum(
-            codes[tasks] / (self._team.n_members * CODES_PER_CALL),
+            self._codes[tasks] / (self._team.n_members * CODES_PER_CALL),
             self._nodes_per_round[tasks] / NODES_PER_CALL,
         )
         batch = np.floor(np.cumsum(size)).astype(np.int64)
@@ -269,8 +274,10 @@ class TaskBooster:
         return TreeStore(self._leaf_limits[tasks], n_trees, self._trees.linear_leaves)
 
     def _gather(self, store: TreeStore, tasks: IntArray, n_rounds: IntArray) -> GrownTrees:
-        """Copy all trees of a store to where they stay."""
+        """Copy all trees of a store to where they stay, if they do."""
         n_outputs = self._training.loss.n_outputs
+        if not self._keeps_trees:
+            return GrownTrees(Ensemble.empty(n_outputs), np.empty(0, np.int64))
         n_trees = n_rounds * n_outputs
         place = np.repeat(np.arange(tasks.size), n_trees)
         tree = np.arange(place.size) - np.repeat(np.cumsum(n_trees) - n_trees, n_trees)

@@ -84,6 +84,8 @@ class Layout:
             **numbers,
         }
         self.dtype = np.dtype(list(fields.items()), align=True)
+        if frozenset(fields) in _layouts:  # by which kernels know a layout
+            raise ValueError(f"the layout {name!r} has the names of another one.")
         _layouts[frozenset(fields)] = self
 
     def sizes_of(self, arrays: Mapping[str, Array]) -> dict[str, int]:

@@ -244,6 +244,10 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         check_consistent_length(values, y)
         if (task_codes < 0).any():
             raise ValueError(f"X_val holds {describe_unseen(labels, task_codes)}.")
+        try:
+            self._loss.check_target(y)
+        except ValueError as error:
+            raise ValueError(f"y_val: {error}") from error
         return Rows(values, y, weight, task_codes)
 
     def _stage_settings(self, total_weight: float) -> StageSettings:

@@ -225,7 +225,9 @@ class MulticlassLogLoss(_LogLoss):
         A softmax fixes its arguments only up to a constant; summing to zero treats all classes
         alike.
         """
-        logarithms = np.log(class_shares(y, sample_weight, self.n_outputs))
+        # not by np.log, whose last bit depends on the processor
+        shares = class_shares(y, sample_weight, self.n_outputs)
+        logarithms = np.array([math.log(share) for share in shares])
         centred: FloatArray = logarithms - logarithms.mean()
         return centred
 

@@ -1,4 +1,4 @@
-"""The table of losses: one line here is all that a new one needs outside its file."""
+"""The tables of losses: where kernels and users find what stands in the files of families."""
 
 from collections.abc import Callable
 

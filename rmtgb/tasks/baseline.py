@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.losses import Loss, gradients
 from rmtgb.losses.weighted_quantile import weighted_quantile
+from rmtgb.tasks.offsets import Baseline
 
 #: Newton iterations for the offsets of losses that are not quadratic.
 MAX_ITERATIONS = 20
@@ -17,22 +17,6 @@ MAX_ITERATIONS = 20
 #: Largest Newton step of an offset on a logarithmic scale, where a task with one class, or
 #: with counts of zero only, would run away. Elsewhere a step is exact, and has a unit.
 MAX_LOG_STEP = 4.0
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Raw predictions before the first stage.
-
-    Attributes
-    ----------
-    tasks : ndarray of float64 of shape (n_tasks, n_outputs)
-        Of each task.
-    population : ndarray of float64 of shape (n_outputs,)
-        Of a task that was not seen.
-    """
-
-    tasks: FloatArray
-    population: FloatArray
 
 
 def fit_baseline(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._common import BoolArray, IntArray
+from rmtgb._common import BoolArray, IntArray, counted
 from rmtgb.containers.labels import LabelEncoder, as_array, distinct
 
 
@@ -67,13 +67,9 @@ def describe_unseen(labels: Any, codes: IntArray, limit: int = 5) -> str:
         listed = [repr(key) for key in keys[:limit]]
         if len(keys) > limit:
             listed.append(f"{len(keys) - limit} more")
-        rows = _count_text(int(np.count_nonzero(positions >= 0)), "row")
-        parts.append(f"{rows} of {_count_text(len(keys), 'unseen task')} ({', '.join(listed)})")
+        rows = counted(int(np.count_nonzero(positions >= 0)), "row")
+        parts.append(f"{rows} of {counted(len(keys), 'unseen task')} ({', '.join(listed)})")
     n_missing = int(np.count_nonzero(positions < 0))
     if n_missing:
-        parts.append(f"{_count_text(n_missing, 'row')} without a task label")
+        parts.append(f"{counted(n_missing, 'row')} without a task label")
     return " and ".join(parts)
-
-
-def _count_text(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -170,7 +170,9 @@ class Ensemble:
         self._add(rows, np.array(first), np.array(stop), by_task=True)
 
     def _add(self, rows: RowsToPredict, first: Array, stop: Array, by_task: bool) -> None:
-        add_trees(rows.record.members, self.record.members, first, stop, by_task)
+        # held here: another thread that asks for it first at the same time makes another one
+        record = self.record
+        add_trees(rows.record.members, record.members, first, stop, by_task)
         rows.record.check_guards()
 
     def take(self, trees: Array) -> Ensemble:

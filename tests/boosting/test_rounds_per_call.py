@@ -57,3 +57,14 @@ def test_no_bit_depends_on_it(monkeypatch, rounds_of_calls, limits, early_stoppi
     assert sum(more_calls) == sum(calls)
     assert len(more_calls) > len(calls)
     assert max(more_calls) <= (8 if limits == SMALLER[-1] else 1)
+
+
+def test_a_round_of_classes_is_a_tree_for_each(monkeypatch, rounds_of_calls):
+    monkeypatch.setattr(booster, "CODES_PER_CALL", 240 * 4 * 12)
+    X, y = task_data()
+    settings = {"n_iter_shared": 24, "n_iter_partition": 0, "n_iter_task": 0}
+    classifier(**settings).fit(X, np.digitize(y, [-1.0, 2.0]))
+    assert max(rounds_of_calls) == 12 // 3
+    rounds_of_calls.clear()
+    regressor(**settings).fit(X, y)
+    assert max(rounds_of_calls) == 12

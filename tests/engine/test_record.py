@@ -119,6 +119,11 @@ class TestLayout:
         with pytest.raises(ValueError, match="zip"):
             Record(LAYOUT, None, {"given": np.zeros(8, np.int32)})
 
+    def test_two_layouts_of_the_same_names_are_refused(self):
+        """Kernels know a layout by its names."""
+        with pytest.raises(ValueError, match="'a twin' has the names of another one"):
+            Layout("a twin", LAYOUT.arrays, {"factor": np.float64, "position": np.int64})
+
 
 @pytest.mark.parametrize("setting", ["guards", "no_guards"])
 class TestRecord:

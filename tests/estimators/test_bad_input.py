@@ -415,3 +415,10 @@ class TestInterruptedFits:
             with pytest.raises(ValueError, match=r"."):
                 model.fit(X, y)
         assert all(vars(model)[name] is before[name] for name in before)
+
+
+def test_targets_of_validation_rows_are_checked_too():
+    X, y = np.arange(60.0)[:, None], np.arange(60) % 5
+    model = RMTGBRegressor(loss="poisson", n_iter_shared=2)
+    with pytest.raises(ValueError, match=r"^y_val: loss 'poisson' needs y >= 0"):
+        model.fit(X, y, X_val=X, y_val=-1.0 * y)

@@ -1,5 +1,8 @@
 """Stored trees on raw values: the way down equals the way that the rows went at training."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from rmtgb.boosting.rows import BoostState, TrainingSet
 from rmtgb.boosting.stage_3_task_specific import boost_tasks
 from rmtgb.engine.team import Team
 from rmtgb.losses.squared_error import SquaredError
+from rmtgb.tree import ensemble as ensembles
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.records import SET_WORDS, SLOPE, TREE_NODE
 from tests.oracles import tree as oracle
@@ -200,3 +204,21 @@ class TestThroughTheEstimator:
         for first_right, heavier in [(7, 0.0), (3, 5.0)]:
             model.fit(X, np.where(X[:, 0] < first_right, 0.0, 5.0))
             assert model.predict([[np.nan]]) == pytest.approx(heavier, abs=1e-9)
+
+
+def test_a_record_that_another_thread_replaces_stays_as_long_as_it_is_used(monkeypatch):
+    """`cached_property` has no lock: two first calls may make a record each."""
+    problem = draw(0, n=200)
+    trees = grow(problem).ensemble
+    expected = cases.predict(trees, problem.X)
+    add_trees, replaced = ensembles.add_trees, []
+
+    def replace_and_add(*arguments):
+        replaced.append(weakref.ref(trees.__dict__.pop("record")))  # as a second thread would
+        gc.collect()
+        assert replaced[-1]() is not None
+        add_trees(*arguments)
+
+    monkeypatch.setattr(ensembles, "add_trees", replace_and_add)
+    np.testing.assert_array_equal(cases.predict(trees, problem.X), expected)
+    assert replaced

@@ -70,30 +70,30 @@ def boost(
 
 
 @part
-def _boost_rounds(boost: Any, grow: Any, store: Any, place: Int, ensemble: Int) -> None:
+def _boost_rounds(boost: Any, grow: Any, store: Any, ensemble: Int, task: Int) -> None:
     """Make rounds, each of gradients and a tree per side and output.
 
-    ``place`` is where the store has the trees of the first side, ``ensemble`` the number of the
-    task, 0 where all rows are worked on.
+    ``ensemble`` is the number of the first side in the store, ``task`` that of the task, 0 where
+    all rows are worked on.
     """
-    done = array_of(boost, "first_rounds")[place]
+    done = array_of(boost, "first_rounds")[ensemble]
     boost["rounds_done"], boost["stopped"] = done, 0
     if done == 0:
-        _watch(boost, ensemble, 0)
-    seed = mix(boost["stage_seed"], ensemble)
-    former_rounds = array_of(boost, "former_rounds")[ensemble]
-    for r in range(array_of(boost, "n_rounds")[place]):
+        _watch(boost, task, 0)
+    seed = mix(boost["stage_seed"], task)
+    former_rounds = array_of(boost, "former_rounds")[task]
+    for r in range(array_of(boost, "n_rounds")[ensemble]):
         _compute_gradients(boost)
         if boost["n_gate_tasks"] > 0:
             step_theta(boost, grow["leaf_quantile"] > 0.0)
         round_seed = mix(seed, former_rounds + done)
         for tree in range(boost["n_sides"] * boost["n_outputs"]):
-            _add_tree(boost, grow, store, place, r, tree, round_seed)
+            _add_tree(boost, grow, store, ensemble, r, tree, round_seed)
         if boost["n_gate_tasks"] > 0:
             combine_sides(boost)
         done += 1
         boost["rounds_done"] = done
-        if _watch(boost, ensemble, done):
+        if _watch(boost, task, done):
             boost["stopped"] = 1
             break
 
@@ -118,12 +118,12 @@ def _compute_gradients(boost: Any) -> None:
 
 @part
 def _add_tree(
-    boost: Any, grow: Any, store: Any, place: Int, r: Int, tree: Int, round_seed: Int
+    boost: Any, grow: Any, store: Any, ensemble: Int, r: Int, tree: Int, round_seed: Int
 ) -> None:
     """Fit a tree to the derivatives by its side, and add it to the side."""
     side, output = tree // boost["n_outputs"], tree % boost["n_outputs"]
     position = r * boost["n_outputs"] + output
-    open_place(store, place + side, position, grow)
+    open_place(store, ensemble + side, position, grow)
     grow["seed"] = mix(round_seed, output)
     lend_gradients(boost, grow, side, output)
     if grow["leaf_quantile"] > 0.0:
@@ -131,29 +131,27 @@ def _add_tree(
     fit_tree(grow)
     add_leaf_values(grow, array_of(boost, "sides")[side, output])
     if boost["member"] == 0:
-        close_place(store, place + side, position, grow)
+        close_place(store, ensemble + side, position, grow)
         if boost["n_queued"] > 0:
             to_common_codes(boost, grow)
     wait(boost)
 
 
 @inner
-def _watch(boost: Any, ensemble: Int, done: Int) -> bool:
+def _watch(boost: Any, task: Int, done: Int) -> bool:
     """Note the losses after a round, if there are validation rows, and tell whether to stop."""
     if boost["n_validation"] == 0:
         return False
     task_losses = array_of(boost, "task_losses")
-    losses = array_of(boost, "losses")[ensemble, done]
-    for task in range(boost["member"], task_losses.shape[0], boost["n_members"]):
-        task_losses[task, TRAIN] = _task_loss(boost, task, array_of(boost, "weight"))
-        task_losses[task, VALIDATION] = _task_loss(
-            boost, task, array_of(boost, "validation_weight")
-        )
+    losses = array_of(boost, "losses")[task, done]
+    for k in range(boost["member"], task_losses.shape[0], boost["n_members"]):
+        task_losses[k, TRAIN] = _task_loss(boost, k, array_of(boost, "weight"))
+        task_losses[k, VALIDATION] = _task_loss(boost, k, array_of(boost, "validation_weight"))
     wait(boost)
     train, validation = 0.0, 0.0  # every member adds for itself: saves a second wait
-    for task in range(task_losses.shape[0]):
-        train += task_losses[task, TRAIN]
-        validation += task_losses[task, VALIDATION]
+    for k in range(task_losses.shape[0]):
+        train += task_losses[k, TRAIN]
+        validation += task_losses[k, VALIDATION]
     if boost["member"] == 0:
         losses[TRAIN], losses[VALIDATION] = train, validation
     if boost["patience"] == 0:

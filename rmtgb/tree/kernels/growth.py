@@ -240,11 +240,11 @@ def _build_share(grow: Any, leaf: Any, child: Int) -> None:
     """Sum a member's share of the histograms of a leaf."""
     first, last = 0, grow["n_features"]
     start, stop = leaf["start"], leaf["stop"]
-    place = _histogram_of(grow, leaf, child)
+    histogram = _histogram_of(grow, leaf, child)
     if _shares_rows(grow, leaf):
         start, stop = share(start, stop, grow["member"], grow["n_members"])
         if grow["member"] > 0:
-            place = _partial_histogram(grow, grow["member"], child)
+            histogram = _partial_histogram(grow, grow["member"], child)
     else:
         first, last = share(first, last, grow["member"], grow["n_members"])
     build_histograms(
@@ -257,7 +257,7 @@ def _build_share(grow: Any, leaf: Any, child: Int) -> None:
         grow["sum_words"],
         grow["missing_code"] + 1,
         array_of(grow, "block_sums")[grow["member"]],
-        array_of(grow, "histograms")[place],
+        array_of(grow, "histograms")[histogram],
     )
 
 
