@@ -240,12 +240,12 @@ class ThreeStageModel:
         if unit == 1.0:
             return self
         by = 1.0 / unit
-        inlier, outlier = (side.scaled(by) for side in self.partition.sides)
+        first, second = (side.scaled(by) for side in self.partition.sides)
         own = self.task_specific
         return replace(
             self,
             baseline=Baseline(self.baseline.tasks * by, self.baseline.population * by),
             shared=self.shared.scaled(by),
-            partition=replace(self.partition, sides=(inlier, outlier)),
+            partition=replace(self.partition, sides=(first, second)),
             task_specific=replace(own, trees=own.trees.scaled(by)),
         )

@@ -8,8 +8,8 @@ from rmtgb.tree.records import N_CODES
 #: Positions in sums of losses: over training and over validation rows.
 TRAIN, VALIDATION = 0, 1
 
-#: Sides of stage 2.
-INLIER, OUTLIER = 0, 1
+#: Sides of stage 2; which of them is called outlier is decided when it has ended.
+FIRST, SECOND = 0, 1
 
 BOOST = Layout(
     "boosting",
@@ -41,7 +41,7 @@ BOOST = Layout(
         "theta": (np.float64, ("n_gate_tasks",)),
         "theta_start": (np.float64, ("n_gate_tasks",)),
         "theta_sums": (np.float64, ("n_gate_tasks", 4)),
-        "outlier_weight": (np.float64, ("n_gate_tasks",)),
+        "second_weight": (np.float64, ("n_gate_tasks",)),
         "offset": (np.float64, ("n_outputs", "n_gate_rows")),  # raw prediction without the sides
         # tasks that are worked on one after another
         "queue": (np.int64, (1,)),  # position of the next one

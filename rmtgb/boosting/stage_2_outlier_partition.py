@@ -9,7 +9,7 @@ from rmtgb.boosting.booster import Booster, Curve
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import exchanges_sides, starting_theta
 from rmtgb.boosting.parts import Partition
-from rmtgb.boosting.records import INLIER, OUTLIER
+from rmtgb.boosting.records import FIRST, SECOND
 from rmtgb.boosting.rows import BoostState
 from rmtgb.boosting.settings import StageSettings, Stopping
 from rmtgb.engine.record import Array, copy, zeros
@@ -73,10 +73,10 @@ def boost_partition(
         settings.partition_regularization,
     )
     curve = booster.run(n_rounds, monitor, stopping)
-    theta, weights = gate["theta"], gate["outlier_weight"]
+    theta, weights = gate["theta"], gate["second_weight"]
     exchanged = exchanges_sides(theta, training.task_weight)
-    inlier, outlier = booster.ensembles()
-    return Partition((inlier, outlier), theta, weights, former.theta_start, exchanged), curve
+    first, second = booster.ensembles()
+    return Partition((first, second), theta, weights, former.theta_start, exchanged), curve
 
 
 def _sides_and_gate(state: BoostState, former: Partition) -> tuple[FloatArray, dict[str, Array]]:
@@ -87,12 +87,12 @@ def _sides_and_gate(state: BoostState, former: Partition) -> tuple[FloatArray, d
         sides = copy(state.former.sides)
         # what stage 1 has added in this fit; nothing, to the bit, if it had no rounds
         rest = copy(state.former.rest + (state.raw - state.former.raw))
-        share = former.weights[state.training.task_codes]
-        state.raw[:] = rest + (1.0 - share) * sides[INLIER] + share * sides[OUTLIER]
+        w = former.weights[state.training.task_codes]
+        state.raw[:] = rest + (1.0 - w) * sides[FIRST] + w * sides[SECOND]
     gate = {
         "theta": copy(former.theta),
         "theta_start": former.theta_start,
-        "outlier_weight": copy(former.weights),
+        "second_weight": copy(former.weights),
         "offset": rest,
     }
     return sides, gate

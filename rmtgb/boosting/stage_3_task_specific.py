@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
+from rmtgb.boosting.booster import CODES_PER_CALL
 from rmtgb.boosting.kernels.rounds import boost
 from rmtgb.boosting.parts import TaskEnsembles
 from rmtgb.boosting.records import BOOST
@@ -32,11 +33,8 @@ ROUNDS_PER_LOOK = 50
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
 
-#: Codes of one call for each member, over all of its trees: some tenths of a second, for until
-#: it returns nobody can interrupt it.
-CODES_PER_CALL = 2**27
-
-#: Nodes that are grown before they are copied to where they stay.
+#: Nodes that are grown before they are copied to where they stay: twice what a stage over all rows
+#: has, for a call of many small tasks is over sooner than its members can be kept busy.
 NODES_PER_CALL = 2**19
 
 

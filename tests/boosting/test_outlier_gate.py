@@ -28,7 +28,7 @@ def combine_sides(member, n_members, boosts):
 
 def gate_record(team, task, theta, weight, **arrays):
     """Return a record of some rows, sorted by task, with an outlier gate."""
-    gate = {"theta": copy(theta), "theta_start": theta, "outlier_weight": copy(weight)}
+    gate = {"theta": copy(theta), "theta_start": theta, "second_weight": copy(weight)}
     offsets = np.searchsorted(task, np.arange(theta.size + 1))
     arrays |= {"task_codes": task.astype(np.int32), "offsets": offsets}
     return Record(BOOST, team, gate | arrays, {"n_sides": 2, "n_tasks": theta.size})

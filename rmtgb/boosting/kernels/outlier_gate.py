@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rmtgb._common import Int
-from rmtgb.boosting.records import INLIER, OUTLIER
+from rmtgb.boosting.records import FIRST, SECOND
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import array_of, wait
 from rmtgb.engine.team import share
@@ -40,7 +40,7 @@ def _sum_by_task(boost: Any, task: Int, is_quantile: bool) -> None:
     first, second = 0.0, 0.0
     for k in range(gradient.shape[0]):
         for i in range(offsets[task], offsets[task + 1]):
-            difference = sides[OUTLIER, k, i] - sides[INLIER, k, i]
+            difference = sides[SECOND, k, i] - sides[FIRST, k, i]
             first += gradient[k, i] * difference
             second += hessian[k, i] * difference * difference
     sums[SLOPE], sums[CURVATURE], sums[RESIDUAL], sums[WEIGHT] = first, second, 0.0, 0.0
@@ -93,7 +93,7 @@ def step_theta(boost: Any, is_quantile: bool) -> None:
     row, changes loss and penalty alike and so no weight. Called by every member.
     """
     theta, start = array_of(boost, "theta"), array_of(boost, "theta_start")
-    weight, sums = array_of(boost, "outlier_weight"), array_of(boost, "theta_sums")
+    weight, sums = array_of(boost, "second_weight"), array_of(boost, "theta_sums")
     coefficient = array_of(boost, "coefficient")
     for task in range(boost["member"], theta.size, boost["n_members"]):
         _sum_by_task(boost, task, is_quantile)
@@ -103,7 +103,7 @@ def step_theta(boost: Any, is_quantile: bool) -> None:
         total += sums[task, CURVATURE]
     kappa = boost["partition_regularization"] * scale * total / theta.size / 16.0
     for task in range(boost["member"], theta.size, boost["n_members"]):
-        coefficient[INLIER, task], coefficient[OUTLIER, task] = 1.0 - weight[task], weight[task]
+        coefficient[FIRST, task], coefficient[SECOND, task] = 1.0 - weight[task], weight[task]
         slope, curvature = sums[task, SLOPE], scale * sums[task, CURVATURE]
         theta[task] = _next_theta(theta[task], start[task], slope, curvature, kappa)
         weight[task] = sigmoid(theta[task])
@@ -118,10 +118,10 @@ def combine_sides(boost: Any) -> None:
         array_of(boost, "offset"),
         array_of(boost, "sides"),
     )
-    weight, task_codes = array_of(boost, "outlier_weight"), array_of(boost, "task_codes")
+    weight, task_codes = array_of(boost, "second_weight"), array_of(boost, "task_codes")
     start, stop = share(0, boost["n_rows"], boost["member"], boost["n_members"])
     for k in range(raw.shape[0]):
         for i in range(start, stop):
             w = weight[task_codes[i]]
-            raw[k, i] = offset[k, i] + (1.0 - w) * sides[INLIER, k, i] + w * sides[OUTLIER, k, i]
+            raw[k, i] = offset[k, i] + (1.0 - w) * sides[FIRST, k, i] + w * sides[SECOND, k, i]
     wait(boost)
