@@ -19,8 +19,9 @@ from rmtgb.tree.ensemble import Ensemble
 from rmtgb.tree.grower import TreeGrower, TreeSettings, TreeStore
 from rmtgb.tree.weights import WeightUnits, Words
 
-#: Codes (rows times features) of one call of the kernel, over all of its trees: some tenths
-#: of a second, for until it returns nobody can interrupt it.
+#: Codes (rows times features) and bins (of the histograms of all leaves) of one call of the
+#: kernel, over all of its trees: some tenths of a second, for until it returns nobody can
+#: interrupt it.
 CODES_PER_CALL = 2**27
 
 #: Nodes that are grown before they are copied to where they stay.
@@ -178,7 +179,8 @@ class Booster:
         if monitor.every_round:
             return 1
         training = self._state.training
-        codes = training.n_rows * training.n_features * training.loss.n_outputs
+        bins = self._leaf_limit * (training.binned.missing_code + 1)
+        codes = (training.n_rows + bins) * training.n_features * training.loss.n_outputs
         nodes = 2 * self._leaf_limit * training.loss.n_outputs
         limit = min(CODES_PER_CALL // max(1, codes), NODES_PER_CALL // nodes)
         return min(n_rounds, max(1, limit // len(self._grown)))

@@ -81,7 +81,7 @@ def boost_partition(
 
 def _sides_and_gate(state: BoostState, former: Partition) -> tuple[FloatArray, dict[str, Array]]:
     """Return what the sides predict so far, and the arrays of the gate, stepped in place."""
-    if state.former is None:
+    if state.former is None or former.n_rounds == 0:
         sides, rest = zeros((2, *state.raw.shape), np.float64), copy(state.raw)
     else:
         sides = copy(state.former.sides)

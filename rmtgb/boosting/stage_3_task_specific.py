@@ -167,11 +167,12 @@ class TaskBooster:
         self._units = WeightUnits.of(training.weight, training.offsets)
         self._words = Words.choose(self._units, training.constant_hessian)
         self._leaf_limits = trees.leaf_limits(self._units)
-        codes = np.diff(training.offsets) * max(1, training.n_features)
-        self._codes = codes * training.loss.n_outputs  # of a round
         self._nodes_per_round = 2 * self._leaf_limits * training.loss.n_outputs
         rows_of_bins = self._units.totals / self._units.scale // ROWS_PER_BIN
         self._bin_limits = np.clip(rows_of_bins, TASK_BINS, N_CODES - 1).astype(np.int64)
+        bins = self._leaf_limits * np.minimum(self._bin_limits, training.binned.missing_code + 1)
+        codes = (np.diff(training.offsets) + bins) * max(1, training.n_features)
+        self._codes = codes * training.loss.n_outputs  # and bins, of a round
         n_losses = max_rounds + 1 if training.validation_weight.size else 0
         self.losses = zeros((training.n_tasks, n_losses, 2), np.float64)
         self._of_tasks = {
@@ -203,9 +204,9 @@ class TaskBooster:
         training = self._training
         if not n_rounds.any() and not self.losses.size:
             return
-        codes = self._codes
-        by_size = np.argsort(-codes, kind="stable")
-        is_large = codes[by_size] >= TEAM_TASK_CODES * training.loss.n_outputs
+        n_rows, codes = np.diff(training.offsets), self._codes
+        by_size = np.argsort(-n_rows, kind="stable")
+        is_large = n_rows[by_size] * training.n_features >= TEAM_TASK_CODES
         for task in by_size[is_large]:
             yield from self._run_large(task, first_round, int(n_rounds[task]))
         small = by_size[~is_large]

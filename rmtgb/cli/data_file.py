@@ -76,9 +76,10 @@ def read_data(
         frame = frame.assign(**{name: _as_written(frame[name]) for name in labels})
     y, X = frame[target], frame.drop(columns=target)
     if numeric_target and not pd.api.types.is_numeric_dtype(y):
+        foreign = y[pd.to_numeric(y, errors="coerce").isna()]
         raise CommandError(
-            f"target column {target!r} holds {y.iloc[0]!r}, which is no number; for classes "
-            "give --classification"
+            f"target column {target!r} holds {(foreign if len(foreign) else y).iloc[0]!r}, which "
+            "is no number; for classes give --classification"
         )
     if X.shape[1] < 2:
         raise CommandError(f"{path} has no column besides task and target")

@@ -251,6 +251,8 @@ def distinct(array: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any], set[str]
     TypeError
         If a label is not hashable.
     """
+    if not array.dtype.isnative:  # pandas takes no other byte order
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind in "TV":
         array = array.astype(object)
     positions, uniques = pd.factorize(array)

@@ -29,6 +29,7 @@ from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
 from rmtgb.estimators._features import FeatureArray
 from rmtgb.estimators._input import InputReader, drop_rows_without_weight
 from rmtgb.estimators._progress import FitProgress
+from rmtgb.estimators._target import check_target_of_loss
 from rmtgb.estimators._warn import warn_caller
 from rmtgb.estimators._weights import warn_of_large_weights
 from rmtgb.losses import Loss
@@ -95,8 +96,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            Features, and the task column if ``task_feature`` names one. NaN is a value
-            of its own. Never written to.
+            Features, and the task column if ``task_feature`` names one. NaN is a value of its own.
         y : array-like of shape (n_samples,)
             Targets.
         task : array-like of shape (n_samples,), optional
@@ -244,10 +244,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         check_consistent_length(values, y)
         if (task_codes < 0).any():
             raise ValueError(f"X_val holds {describe_unseen(labels, task_codes)}.")
-        try:
-            self._loss.check_target(y)
-        except ValueError as error:
-            raise ValueError(f"y_val: {error}") from error
+        check_target_of_loss(y, "y_val", self._loss)
         return Rows(values, y, weight, task_codes)
 
     def _stage_settings(self, total_weight: float) -> StageSettings:

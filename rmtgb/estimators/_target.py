@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
 
 from rmtgb._common import FloatArray
+from rmtgb.losses import Loss
 
 
 def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -87,3 +88,11 @@ def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> FloatAr
             f"{name} holds the class {y[foreign].tolist()[0]!r}, known are {classes.tolist()}."
         )
     return codes.astype(np.float64)
+
+
+def check_target_of_loss(y: FloatArray, name: str, loss: Loss) -> None:
+    """Refuse targets for which a loss is not defined; the message begins with their name."""
+    try:
+        loss.check_target(y)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error

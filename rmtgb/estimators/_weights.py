@@ -19,6 +19,9 @@ LARGEST_TOTAL = 53
 #: many copies of every row, whereas survey weights and amounts of money are that large.
 LARGE_MEAN = 10.0
 
+#: Largest weight of a class: squares of weights, which are up to 2**53 themselves, are finite.
+LARGEST_CLASS_WEIGHT = 1e100
+
 
 def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") -> FloatArray:
     """Return weights as they count in a fit.
@@ -126,7 +129,7 @@ def weigh_classes(
     Raises
     ------
     ValueError
-        If the weight of a class is not positive.
+        If the weight of a class is not positive, or larger than ``LARGEST_CLASS_WEIGHT``.
     """
     if class_weight is None:
         return weight
@@ -134,8 +137,11 @@ def weigh_classes(
         weighed: FloatArray = weight / np.bincount(codes, weight)[codes]
         return weighed * (weight.sum() / classes.size)
     by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
-    if not np.all(by_class > 0.0):
-        raise ValueError(f"class_weight must be positive for every class, got {class_weight}.")
+    if not np.all((by_class > 0.0) & (by_class <= LARGEST_CLASS_WEIGHT)):
+        raise ValueError(
+            f"class_weight must be positive and at most {LARGEST_CLASS_WEIGHT:g} for every class, "
+            f"got {class_weight}."
+        )
     weighed = weight * by_class[codes]
     return weighed * max(1.0, weight.sum() / weighed.sum())
 

@@ -60,11 +60,26 @@ def test_no_bit_depends_on_it(monkeypatch, rounds_of_calls, limits, early_stoppi
 
 
 def test_a_round_of_classes_is_a_tree_for_each(monkeypatch, rounds_of_calls):
-    monkeypatch.setattr(booster, "CODES_PER_CALL", 240 * 4 * 12)
+    monkeypatch.setattr(booster, "CODES_PER_CALL", 2**17)
     X, y = task_data()
-    settings = {"n_iter_shared": 24, "n_iter_partition": 0, "n_iter_task": 0}
-    classifier(**settings).fit(X, np.digitize(y, [-1.0, 2.0]))
-    assert max(rounds_of_calls) == 12 // 3
-    rounds_of_calls.clear()
+    settings = {"n_iter_shared": 100, "n_iter_partition": 0, "n_iter_task": 0}
+    settings["max_leaf_nodes"] = 2
     regressor(**settings).fit(X, y)
-    assert max(rounds_of_calls) == 12
+    rounds = max(rounds_of_calls)
+    assert 3 < rounds < 100
+    rounds_of_calls.clear()
+    classifier(**settings).fit(X, np.digitize(y, [-1.0, 2.0]))
+    assert max(rounds_of_calls) == rounds // 3
+
+
+def test_large_trees_are_worth_more_than_their_rows(monkeypatch, rounds_of_calls):
+    """Each of their leaves has histograms that are looked through."""
+    monkeypatch.setattr(booster, "CODES_PER_CALL", 2**18)
+    X, y = task_data()
+    settings = {"n_iter_shared": 100, "n_iter_partition": 0, "n_iter_task": 0}
+    rounds = []
+    for max_leaf_nodes in (2, None):
+        rounds_of_calls.clear()
+        regressor(max_leaf_nodes=max_leaf_nodes, min_samples_leaf=1, **settings).fit(X, y)
+        rounds.append(max(rounds_of_calls))
+    assert rounds[0] > 10 * rounds[1]

@@ -70,3 +70,11 @@ def test_masked_labels_are_missing():
     masked = np.ma.MaskedArray([1, 2, 3], mask=[False, True, False])
     assert as_array(masked).tolist() == [1, None, 3]
     assert as_array(np.ma.MaskedArray([1, 2, 3])).dtype == np.int64
+
+
+def test_any_byte_order():
+    for dtype in (">i8", "<i8", ">f4", ">M8[D]"):
+        labels = np.array([3, 1, 3, 2]).astype(dtype)
+        encoder = LabelEncoder("task").fit(labels)
+        assert encoder.encode(labels).tolist() == [2, 0, 2, 1]
+        assert encoder.encode(labels.astype(labels.dtype.newbyteorder())).tolist() == [2, 0, 2, 1]

@@ -245,3 +245,17 @@ class TestRefusals:
         model.fit(data.X, data.y)
         with pytest.raises(ValueError, match=r"classes \[0, 1, 2\] of the former fit"):
             model.fit(data.X, np.minimum(data.y, 1))
+
+
+def test_a_model_without_rounds_goes_on_to_the_whole():
+    """With rounds of stages 1 and 2 in the same fit, to the bit."""
+    rng = np.random.default_rng(2)
+    task = np.arange(400) % 4
+    X = rng.normal(size=(400, 4))
+    y = X[:, 0] * (1 + task) + np.where(task == 0, 5 * X[:, 2], 0) + 0.1 * rng.normal(size=400)
+    rounds = {"n_iter_shared": 15, "n_iter_partition": 16, "n_iter_task": 0}
+    settings = {"random_state": 0, "early_stopping": False, "learning_rate": 0.2}
+    whole = RMTGBRegressor(**rounds, **settings).fit(X, y, task=task)
+    nothing = RMTGBRegressor(warm_start=True, **dict.fromkeys(rounds, 0), **settings)
+    nothing.fit(X, y, task=task).set_params(**rounds).fit(X, y, task=task)
+    assert nothing.predict(X, task=task).tobytes() == whole.predict(X, task=task).tobytes()

@@ -202,3 +202,10 @@ class TestRowsWithoutWeight:
     def test_the_weights_have_to_fit_the_rows(self, data):
         with pytest.raises(ValueError, match=r"sample_weight.shape == \(199,\), expected \(200"):
             regressor().fit(data.X, data.y, sample_weight=np.zeros(199))
+
+
+@pytest.mark.parametrize("largest", [np.inf, 1e200, np.nan])
+def test_class_weights_that_are_no_numbers_to_sum_are_refused(largest):
+    X, y = np.arange(60.0)[:, None], np.arange(60) % 2
+    with pytest.raises(ValueError, match=r"^class_weight must be positive and at most 1e\+100"):
+        RMTGBClassifier(class_weight={0: largest, 1: 1.0}).fit(X, y)
