@@ -139,8 +139,8 @@ def weigh_classes(
     by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
     if not np.all((by_class > 0.0) & (by_class <= LARGEST_CLASS_WEIGHT)):
         raise ValueError(
-            f"class_weight must be positive and at most {LARGEST_CLASS_WEIGHT:g} for every class, "
-            f"got {class_weight}."
+            "class_weight must be positive for every class and at most "
+            f"{LARGEST_CLASS_WEIGHT:g}, got {class_weight}."
         )
     weighed = weight * by_class[codes]
     return weighed * max(1.0, weight.sum() / weighed.sum())

@@ -207,5 +207,5 @@ class TestRowsWithoutWeight:
 @pytest.mark.parametrize("largest", [np.inf, 1e200, np.nan])
 def test_class_weights_that_are_no_numbers_to_sum_are_refused(largest):
     X, y = np.arange(60.0)[:, None], np.arange(60) % 2
-    with pytest.raises(ValueError, match=r"^class_weight must be positive and at most 1e\+100"):
+    with pytest.raises(ValueError, match=r"^class_weight must be .* and at most 1e\+100"):
         RMTGBClassifier(class_weight={0: largest, 1: 1.0}).fit(X, y)
