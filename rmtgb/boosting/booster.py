@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -84,12 +83,8 @@ class Booster:
         # the coefficients of a gate make hessians differ
         self._words = Words.choose(self._units, gate is None and training.constant_hessian)
         self._leaf_limit = int(trees.leaf_limits(self._units)[0])
-        self._numbers: dict[str, Any] = {
-            "loss": training.loss.code,
-            "loss_parameter": training.loss.parameter,
-            "stage_seed": np.uint64(seed),
-            "partition_regularization": partition_regularization,
-        }
+        self._numbers = state.numbers(seed)
+        self._numbers["partition_regularization"] = partition_regularization
         n_sides, n_rows = len(formers), training.n_rows
         n_hessians = n_rows if self._words.per_row > 1 else 0
         self._arrays = {

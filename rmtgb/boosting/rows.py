@@ -254,3 +254,12 @@ class BoostState:
             "offsets": training.offsets,
             "raw": self.raw,
         }
+
+    def numbers(self, seed: int) -> dict[str, Any]:
+        """Return the loss and the seed of a stage as numbers of a boosting record."""
+        loss = self.training.loss
+        return {
+            "loss": loss.code,
+            "loss_parameter": loss.parameter,
+            "stage_seed": np.uint64(seed),
+        }

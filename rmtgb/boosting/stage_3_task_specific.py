@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -163,7 +163,7 @@ class TaskBooster:
         training = state.training
         self._keeps_trees = keeps_trees
         self._training, self._team = training, state.team
-        self._trees, self._seed = trees, np.uint64(seed)
+        self._trees, self._numbers = trees, state.numbers(seed)
         self._units = WeightUnits.of(training.weight, training.offsets)
         self._words = Words.choose(self._units, training.constant_hessian)
         self._leaf_limits = trees.leaf_limits(self._units)
@@ -314,12 +314,7 @@ class TaskBooster:
             "n_validation": n_rows if training.validation_weight.size else 0,
             "n_rebinned": training.n_features,
         }
-        numbers: dict[str, Any] = {
-            "loss": training.loss.code,
-            "loss_parameter": training.loss.parameter,
-            "stage_seed": self._seed,
-        }
-        return Record(BOOST, team, arrays, sizes, numbers), grower.record
+        return Record(BOOST, team, arrays, sizes, self._numbers), grower.record
 
     def _own_features(self, tasks: IntArray, n_rows: int) -> BinnedFeatures:
         """Return room for the codes of the largest of some tasks, in bins of their own."""
