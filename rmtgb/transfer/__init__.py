@@ -2,11 +2,8 @@
 
 from rmtgb.transfer.break_even import break_even
 from rmtgb.transfer.display import TransferDisplay
-from rmtgb.transfer.estimation import (
-    EstimatedBenefit,
-    EstimatedProblem,
-    estimate_problem,
-)
+from rmtgb.transfer.estimates import EstimatedBenefit, EstimatedProblem
+from rmtgb.transfer.estimation import estimate_problem
 from rmtgb.transfer.fixed_design import fixed_design_error
 from rmtgb.transfer.network import network_bound
 from rmtgb.transfer.one_auxiliary import fixed_design_optimal_weight

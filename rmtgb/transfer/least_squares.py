@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from rmtgb._common import FloatArray, IntArray, counted
+from rmtgb.transfer.dependence import name_dependent
 from rmtgb.transfer.fixed_design import is_singular
-from rmtgb.transfer.problem import as_floats
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12
@@ -33,46 +33,8 @@ class Fits:
         return (self.counts - self.coefficients.shape[1]).astype(np.float64)
 
 
-def fit_tasks(X_list: Sequence[Any], y_list: Sequence[Any], fit_intercept: bool) -> Fits:
-    """Check the data of a caller and fit each task; see `estimate_problem`."""
-    if len(X_list) != len(y_list) or len(X_list) < 2:
-        raise ValueError(
-            f"X_list and y_list must have one item per task, two or more, got {len(X_list)} and "
-            f"{len(y_list)}."
-        )
-    _check_columns(X_list)
-    parts = []
-    width = None
-    for k, (X, y) in enumerate(zip(X_list, y_list, strict=True)):
-        rows = as_floats(f"X_list[{k}]", X, (None, width))
-        width = rows.shape[1]
-        target = as_floats(f"y_list[{k}]", y, (len(rows),))
-        parts.append(fit_one(rows, target, fit_intercept, f"task {k}"))
-    counts, coefficients, noise, moments, pulls = zip(*parts, strict=True)
-    stacked = np.stack(moments)
-    return Fits(
-        np.array(counts),
-        np.stack(coefficients),
-        np.array(noise),
-        stacked,
-        np.linalg.inv(stacked),
-        np.stack(pulls),
-    )
-
-
-def _check_columns(X_list: Sequence[Any]) -> None:
-    """Refuse frames whose columns are not the same, in the same order."""
-    names = [list(X.columns) for X in X_list if hasattr(X, "columns")]
-    for other in names[1:]:
-        if other != names[0]:
-            raise ValueError(
-                f"The columns of all frames must be the same in the same order, got {names[0]} "
-                f"and {other}."
-            )
-
-
 def fit_one(
-    X: FloatArray, y: FloatArray, fit_intercept: bool, name: str
+    X: FloatArray, y: FloatArray, fit_intercept: bool, name: str, features: Sequence[Any] = ()
 ) -> tuple[int, FloatArray, float, FloatArray, FloatArray]:
     """Fit least squares; return rows, coefficients, noise variance, X' X and X' y."""
     if not isinstance(fit_intercept, bool | np.bool_):
@@ -90,7 +52,8 @@ def fit_one(
     # What rounding leaves of a constant is no variation.
     is_constant = np.diag(S) <= n * (ROUNDING * size) ** 2
     if is_constant.any() or is_singular(S):
-        raise ValueError(f"The features of {name} are collinear or constant: leave some out.")
+        named = name_dependent(X, is_constant, features or range(d))
+        raise ValueError(f"The features of {name} are collinear or constant: leave out {named}.")
     coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
     residuals = y - X @ coefficients
     return n, coefficients, float(residuals @ residuals) / (n - d), S, X.T @ y

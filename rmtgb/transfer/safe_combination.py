@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-import numpy.typing as npt
+from typing import Any
 
+import pandas as pd
+
+from rmtgb._common import FloatArray
+from rmtgb.transfer.estimates import EstimatedProblem
+from rmtgb.transfer.frames import Tasks, read_main
 from rmtgb.transfer.least_squares import fit_one
 from rmtgb.transfer.problem import as_floats
 from rmtgb.transfer.results import SafeCombination
 
 
 def safe_combination(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    auxiliary_coefficients: npt.ArrayLike,
+    X: Any,
+    y: Any,
+    auxiliary_coefficients: Any,
     *,
+    task: Any = None,
+    main: Any = None,
+    one_hot: bool = False,
     fit_intercept: bool = True,
 ) -> SafeCombination:
     r"""Move the coefficients of the main task towards auxiliary ones, but never too far.
 
     Parameters
     ----------
-    X : array-like of shape (n_0, d), float
-        Features of the main task.
-    y : array-like of shape (n_0,), float
-        Its target.
-    auxiliary_coefficients : array-like of shape (d,), float
-        Any coefficients that do not depend on these rows, such as the
-        ``auxiliary_coefficients`` of `estimate_problem`.
+    X : array-like or data frame of shape (n_0, d), float
+        Features of the main task; or a frame of all tasks with a column of labels.
+    y : array-like of shape (n_0,), float, or str
+        Its target, or the name of the column of the frame that holds it.
+    auxiliary_coefficients : EstimatedProblem, Series, or array-like of shape (d,), float
+        Any coefficients that do not depend on these rows, such as those of an estimate. The
+        columns of a frame are matched by name with those of an estimate or with the index of a
+        Series.
+    task : label of a column, optional
+        The column of labels, if rows of all tasks are in the frame.
+    main : label, optional
+        The main task in that column.
+    one_hot : bool, default=False
+        Whether columns of text or categories become indicators of their values.
     fit_intercept : bool, default=True
         Whether there is an intercept, which is not combined.
 
@@ -38,8 +53,8 @@ def safe_combination(
     Raises
     ------
     TypeError, ValueError
-        If shapes do not fit, values are not finite, there are too few rows, or features are
-        collinear.
+        If shapes or columns do not fit, values are missing, infinite or text, there are too few
+        rows, or features are constant or collinear; the message names the column.
 
     Notes
     -----
@@ -53,16 +68,36 @@ def safe_combination(
     .. [1] A. Baranchik, "A Family of Minimax Estimators of the Mean of a Multivariate Normal
        Distribution", Annals of Mathematical Statistics 41, 1970.
     """
-    rows = as_floats("X", X, (None, None))
-    target = as_floats("y", y, (len(rows),))
+    names = _names(auxiliary_coefficients)
+    tasks = read_main(X, y, task=task, main=main, one_hot=one_hot, features=names)
+    rows = tasks.X[0]
     d = rows.shape[1]
-    auxiliary = as_floats("auxiliary_coefficients", auxiliary_coefficients, (d,))
-    n, main, noise, S, _ = fit_one(rows, target, fit_intercept, "the main task")
+    auxiliary = _coefficients(auxiliary_coefficients, tasks)
+    n, main_only, noise, S, _ = fit_one(
+        rows, tasks.y[0], fit_intercept, "the main task", tasks.features
+    )
     if d < 3:
         note = "No weight is safe with less than three features."
-        return SafeCombination(main, 0.0, main, note=note)
-    difference = auxiliary - main
+        return SafeCombination(main_only, 0.0, main_only, note=note)
+    difference = auxiliary - main_only
     distance2 = float(difference @ S @ difference)
     most = (d - 2) * noise * (n - d) / (n - d + 2)
     weight = 1.0 if distance2 <= most else most / distance2
-    return SafeCombination(main + weight * difference, weight, main)
+    return SafeCombination(main_only + weight * difference, weight, main_only)
+
+
+def _names(coefficients: Any) -> list[Any] | None:
+    """Return the names of the columns that coefficients belong to, if they have any."""
+    if isinstance(coefficients, EstimatedProblem):
+        named = coefficients.features != tuple(range(len(coefficients.features)))
+        return list(coefficients.features) if named else None
+    if isinstance(coefficients, pd.Series):
+        return list(coefficients.index)
+    return None
+
+
+def _coefficients(coefficients: Any, tasks: Tasks) -> FloatArray:
+    """Return coefficients in the order of the columns."""
+    if isinstance(coefficients, EstimatedProblem):
+        coefficients = coefficients.auxiliary_coefficients
+    return as_floats("auxiliary_coefficients", coefficients, (tasks.X[0].shape[1],))

@@ -1,0 +1,313 @@
+"""Tasks as people hold them, in frames, and as the calculator takes them, in arrays."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from rmtgb._common import BoolArray, FloatArray, counted
+from rmtgb.transfer.problem import as_floats
+
+# Of many names in a message, these are enough to find the mistake.
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Arrays of each task, the main one first, and what they are called."""
+
+    X: list[FloatArray]
+    y: list[FloatArray]
+    labels: tuple[Any, ...]  # numbers where the data have none
+    features: tuple[Any, ...]
+
+
+def read_tasks(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool) -> Tasks:
+    """Read tasks from sequences, from dicts of frames, or from a frame with a task column.
+
+    The parameters are those of `estimate_problem`.
+    """
+    if not isinstance(one_hot, bool | np.bool_):
+        raise TypeError(f"one_hot must be True or False, got {one_hot!r}.")
+    frame = as_pandas(X)
+    if frame is not None:
+        return _from_frame(frame, y, task, main, one_hot)
+    if task is not None:
+        raise TypeError("task names a column, which only a frame has: give one, or leave it out.")
+    if isinstance(X, Mapping):
+        return _from_dict(X, y, main, one_hot)
+    if main is not None:
+        raise TypeError("main is a label: without a frame or a dict the first task is the main.")
+    return _from_sequences(X, y, one_hot)
+
+
+def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: Any) -> Tasks:
+    """Read the main task alone, with the columns named, if any are."""
+    frame = as_pandas(X)
+    if frame is None:
+        if task is not None or main is not None:
+            raise TypeError("task and main are for frames with a task column.")
+        rows = as_floats("X", X, (None, None))
+        return Tasks([rows], [as_floats("y", y, (len(rows),))], ("main",), ())
+    if task is not None:
+        chosen = _rows_of(frame, task, main)
+        y = y if isinstance(y, str) else np.asarray(y)[chosen]
+        frame = frame.loc[chosen].drop(columns=task)
+    frame, target = _split_target(frame, y, "of the main task")
+    numbers = numeric_frame(frame, one_hot, drop_first=features is None)
+    if features is not None:
+        numbers = _in_order(numbers, list(features), "the main task")
+    rows = _as_rows(numbers, "the main task")
+    return Tasks([rows], [as_floats("y", target, (len(rows),))], ("main",), tuple(numbers.columns))
+
+
+def as_pandas(X: Any) -> pd.DataFrame | None:
+    """Return a frame of any library as one of pandas; anything else as None."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    if isinstance(X, Mapping | Sequence | np.ndarray) or X is None:
+        return None
+    frame = nw.from_native(X, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError(f"X is a lazy frame ({type(X).__name__}): give X.collect().")
+    if not isinstance(frame, nw.DataFrame):
+        return None
+    return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
+
+
+def _from_frame(frame: pd.DataFrame, y: Any, task: Any, main: Any, one_hot: bool) -> Tasks:
+    if task is None:
+        raise TypeError("A frame of all tasks needs task, the name of the column of their labels.")
+    is_main = _rows_of(frame, task, main)
+    labels = frame[task]
+    frame, target = _split_target(frame.drop(columns=task), y, "of all tasks")
+    numbers = numeric_frame(frame, one_hot)
+    found = [labels[is_main].iloc[0]]
+    found += list(pd.unique(labels[~is_main]))
+    parts = [(labels == label).to_numpy() for label in found]
+    names = [f"task {label}" for label in found]
+    return Tasks(
+        [_as_rows(numbers.loc[part], name) for part, name in zip(parts, names, strict=True)],
+        [_as_target(target[part], name) for part, name in zip(parts, names, strict=True)],
+        tuple(found),
+        tuple(numbers.columns),
+    )
+
+
+def _rows_of(frame: pd.DataFrame, task: Any, main: Any) -> BoolArray:
+    """Return the rows of the main task, and refuse labels that are missing."""
+    if task not in frame.columns:
+        raise ValueError(f"There is no column {task!r}; {_hint(task, list(frame.columns))}.")
+    labels = frame[task]
+    if labels.isna().any():
+        raise ValueError(
+            f"The task column {task!r} has {counted(int(labels.isna().sum()), 'missing label')}."
+        )
+    if main is None:
+        raise TypeError("A frame of all tasks needs main, the label of the main task.")
+    chosen: BoolArray = (labels == main).to_numpy(dtype=bool)
+    if not chosen.any():
+        known = pd.unique(labels).tolist()
+        raise ValueError(f"No row is of task {main!r}; {_hint(main, known)}.")
+    return chosen
+
+
+def _from_dict(X: Mapping[Any, Any], y: Any, main: Any, one_hot: bool) -> Tasks:
+    if len(X) == 0:
+        raise ValueError("X must have two or more tasks, got an empty dict.")
+    first = next(iter(X)) if main is None else main
+    if first not in X:
+        raise ValueError(f"There is no task {first!r}; {_hint(first, list(X))}.")
+    labels = [first, *(label for label in X if label != first)]
+    if isinstance(y, Mapping):
+        if set(y) != set(X):
+            raise ValueError(f"X and y must have the same tasks, got {list(X)} and {list(y)}.")
+        targets = [y[label] for label in labels]
+    elif isinstance(y, str):
+        targets = [y] * len(labels)
+    else:
+        raise TypeError(
+            "y must be a dict with the tasks of X, or the name of the column of the target, got "
+            f"{type(y).__name__}."
+        )
+    return _from_parts([X[label] for label in labels], targets, labels, one_hot)
+
+
+def _from_sequences(X_list: Any, y_list: Any, one_hot: bool) -> Tasks:
+    for name, value in (("X_list", X_list), ("y_list", y_list)):
+        if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+            raise TypeError(
+                f"{name} must be a sequence with an item per task, got {type(value).__name__}."
+            )
+    if len(X_list) != len(y_list):
+        raise _wrong_number(len(X_list), len(y_list))
+    return _from_parts(list(X_list), list(y_list), list(range(len(X_list))), one_hot)
+
+
+def _wrong_number(tasks: int, targets: int) -> ValueError:
+    return ValueError(
+        f"X_list and y_list must have one item per task, two or more, got {tasks} and {targets}."
+    )
+
+
+def _from_parts(X: list[Any], y: list[Any], labels: list[Any], one_hot: bool) -> Tasks:
+    """Read tasks that are arrays, or frames whose columns are matched by name."""
+    frames = [as_pandas(part) for part in X]
+    if len(X) < 2:
+        raise _wrong_number(len(X), len(y))
+    if all(frame is None for frame in frames):
+        return _from_arrays(X, y, labels)
+    names = [f"task {label}" for label in labels]
+    if any(frame is None for frame in frames):
+        raise TypeError("Either all tasks must be frames, or none.")
+    split = [
+        _split_target(frame, target, f"of {name}")
+        for frame, target, name in zip(frames, y, names, strict=True)
+    ]
+    columns = list(split[0][0].columns)
+    ordered = [
+        _in_order(frame, columns, name) for (frame, _), name in zip(split, names, strict=True)
+    ]
+    ends = np.cumsum([0, *map(len, ordered)])
+    # All at once, so that a category that one task has not still has its column there.
+    numbers = numeric_frame(pd.concat(ordered, ignore_index=True), one_hot)
+    return Tasks(
+        [_as_rows(numbers.iloc[ends[k] : ends[k + 1]], name) for k, name in enumerate(names)],
+        [_as_target(target, name) for (_, target), name in zip(split, names, strict=True)],
+        tuple(labels),
+        tuple(numbers.columns),
+    )
+
+
+def _from_arrays(X: list[Any], y: list[Any], labels: list[Any]) -> Tasks:
+    rows: list[FloatArray] = []
+    targets = []
+    for k, label in enumerate(labels):
+        width = rows[0].shape[1] if rows else None
+        rows.append(as_floats(f"X_list[{label!r}]", X[k], (None, width)))
+        targets.append(as_floats(f"y_list[{label!r}]", y[k], (len(rows[k]),)))
+    return Tasks(rows, targets, tuple(labels), tuple(range(rows[0].shape[1])))
+
+
+def _split_target(frame: pd.DataFrame, y: Any, whose: str) -> tuple[pd.DataFrame, Any]:
+    """Return the features and the target, which is a column of the frame or beside it."""
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        raise ValueError(f"The frame {whose} has more than one column {twice[0]!r}.")
+    if isinstance(y, str):
+        if y not in frame.columns:
+            raise ValueError(
+                f"The frame {whose} has no target column {y!r}; {_hint(y, list(frame.columns))}."
+            )
+        return frame.drop(columns=y), frame[y].to_numpy()
+    target = np.asarray(y)
+    if target.shape != (len(frame),):
+        raise ValueError(
+            f"The target {whose} must have shape ({len(frame)},), got {target.shape}."
+        )
+    return frame, target
+
+
+def _in_order(frame: pd.DataFrame, columns: list[Any], name: str) -> pd.DataFrame:
+    """Return the columns in the order asked for; both must have the same."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"{name} has no column {missing[0]!r}; {_hint(missing[0], list(frame.columns))}."
+        )
+    extra = [column for column in frame.columns if column not in columns]
+    if extra and name != "the main task":
+        raise ValueError(f"{name} has a column {extra[0]!r} that the main task has not.")
+    return frame[columns]
+
+
+def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -> pd.DataFrame:
+    """Return a frame of floats, missing ones as NaN; texts as indicators if that is asked for.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns of numbers, booleans, texts or categories.
+    one_hot : bool
+        Whether texts and categories become a column of zeros and ones for each value but the
+        first.
+    drop_first : bool, default=True
+        Whether the first value, which the others tell already, has no column.
+
+    Returns
+    -------
+    numbers : DataFrame
+        All columns float64.
+
+    Raises
+    ------
+    TypeError
+        If a column holds something else; it is named.
+    """
+    texts = [name for name in frame.columns if not _is_numeric(frame[name])]
+    for name in texts:
+        _check_texts(frame[name], one_hot)
+    if texts:
+        frame = pd.get_dummies(frame, columns=texts, drop_first=drop_first, dtype=float)
+    return frame.astype("float64")
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    types = pd.api.types
+    if types.is_object_dtype(column):  # numbers that are kept as objects
+        values = column.dropna()
+        return all(isinstance(v, int | float | np.number | np.bool_) for v in values)
+    return bool(types.is_numeric_dtype(column)) and not types.is_complex_dtype(column)
+
+
+def _check_texts(column: pd.Series, one_hot: bool) -> None:
+    """Refuse a column that is neither numbers nor, if asked for, texts."""
+    types = pd.api.types
+    values = column.dropna()
+    is_text = isinstance(column.dtype, pd.CategoricalDtype) or types.is_string_dtype(values)
+    if not is_text:
+        raise TypeError(
+            f"Column {column.name!r} is of type {column.dtype}, which is neither number nor text: "
+            "leave it out, or turn it into numbers."
+        )
+    if not one_hot:
+        example = f" ({values.iloc[0]!r})" if len(values) else ""
+        raise TypeError(
+            f"Column {column.name!r} holds text or categories{example}: leave it out, or give "
+            "one_hot=True."
+        )
+    if column.isna().any():
+        raise ValueError(
+            f"Column {column.name!r} has {counted(int(column.isna().sum()), 'missing value')}."
+        )
+
+
+def _as_rows(numbers: pd.DataFrame, name: str) -> FloatArray:
+    """Return an array, and refuse missing and infinite values by the name of the column."""
+    rows = numbers.to_numpy(dtype=np.float64)
+    for kind, bad in (("missing", np.isnan(rows)), ("infinite", np.isinf(rows))):
+        if bad.any():
+            first = int(bad.any(axis=0).argmax())
+            count = counted(int(bad[:, first].sum()), f"{kind} value")
+            raise ValueError(f"Column {numbers.columns[first]!r} of {name} has {count}.")
+    return rows
+
+
+def _as_target(target: Any, name: str) -> FloatArray:
+    return as_floats(f"The target of {name}", target, (None,))
+
+
+def _hint(name: Any, known: list[Any]) -> str:
+    """Say which of the known names may have been meant, or which there are."""
+    texts = [str(other) for other in known]
+    close = difflib.get_close_matches(str(name), texts, n=1)
+    if close:
+        return f"did you mean {known[texts.index(close[0])]!r}"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"there are {', '.join(repr(other) for other in known[:_SHOWN])}{more}"
