@@ -25,9 +25,9 @@ from rmtgb.transfer.verdicts import (
     verdict,
 )
 
-# Variances of a direction that differ by more than this beyond what rows alone would make of
-# equal ones: at twice it is seldom chance even for features with heavy tails.
-_CLEARLY = 2.0
+# Variances of a direction that differ by more than this factor, beyond what few rows would make of
+# equal ones with a probability of 4 %: then it is not chance for features with heavy tails either.
+_CLEARLY, _DEVIATIONS = 2.0, 2.5
 
 
 def estimate_problem(
@@ -182,15 +182,16 @@ def _read_covariance(covariance: npt.ArrayLike | str | None, fits: Fits) -> tupl
 def _covariance_note(fits: Fits) -> str:
     """Say so if features clearly vary otherwise in the main task than in the others.
 
-    Of equal covariances, ratios of variances from n and N rows are between the squares of
-    ``1 -+ sqrt(d / n) +- sqrt(d / N)`` (Marchenko and Pastur).
+    Of equal covariances, the ratios of variances from n rows are beyond the squares of
+    ``1 -+ (sqrt(d) + t) / sqrt(n)`` with a probability of at most ``exp(-t^2 / 2)`` each, for normal
+    features (Davidson and Szarek); the others' rows add their part.
     """
     n, others = float(fits.counts[0]), float(fits.counts[1:].sum())
     d = fits.coefficients.shape[1]
     root = np.linalg.cholesky(fits.moments[1:].sum(axis=0) / others)
     half = np.linalg.solve(root, fits.moments[0] / n)
     ratios = np.linalg.eigvalsh(np.linalg.solve(root, half.T))
-    play = np.sqrt(d / n) + np.sqrt(d / others)
+    play = (np.sqrt(d) + _DEVIATIONS) / np.sqrt(n) + np.sqrt(d / others)
     highest = _CLEARLY * (1 + play) ** 2
     lowest = max(1 - play, 0.0) ** 2 / _CLEARLY
     if ratios[-1] <= highest and ratios[0] >= lowest:
