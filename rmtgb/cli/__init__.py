@@ -123,6 +123,12 @@ def _declare_transfer(add_parser: AddParser) -> None:
     )
     _add_data(parser)
     parser.add_argument("--main", required=True, metavar="LABEL", help="the task to be helped")
+    parser.add_argument(
+        "--covariance",
+        choices=["main", "all"],
+        default="main",
+        help="where errors count: where that task's rows are, or those of all (default: main)",
+    )
     parser.add_argument("--json", action="store_true", help="print all tasks as JSON")
 
 

@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
         drop=options.drop,
         missing=options.missing,
         numeric_target=not options.classification,
+        for_labels="; for classes give --classification",
     )
     try:
         comparison, n_fitted = _fit_and_compare(X, y, options)

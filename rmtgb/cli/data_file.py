@@ -31,6 +31,7 @@ def read_data(
     drop: Sequence[str] = (),
     missing: Sequence[str] = (),
     numeric_target: bool = True,
+    for_labels: str = "",
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Read a file and sort its columns by their roles.
 
@@ -47,6 +48,8 @@ def read_data(
         column of labels (but for the empty one).
     numeric_target : bool
         Whether the target must be a number; else it is a label, as the task is.
+    for_labels : str
+        What the command can do about a target of labels, if it can.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def read_data(
         foreign = y[pd.to_numeric(y, errors="coerce").isna()]
         raise CommandError(
             f"target column {target!r} holds {(foreign if len(foreign) else y).iloc[0]!r}, which "
-            "is no number; for classes give --classification"
+            f"is no number{for_labels}"
         )
     if X.shape[1] < 2:
         raise CommandError(f"{path} has no column besides task and target")

@@ -4,18 +4,18 @@ import argparse
 import difflib
 import json
 import math
-from collections import Counter
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import qr
 
 from rmtgb.cli.data_file import read_data
 from rmtgb.cli.errors import CommandError, first_line
 from rmtgb.cli.wording import counted, listed, note, print_aligned
 from rmtgb.transfer import (
+    EstimatedBenefit,
     EstimatedProblem,
     OptimalWeights,
     SafeCombination,
@@ -23,13 +23,12 @@ from rmtgb.transfer import (
     optimal_weights,
     safe_combination,
 )
+from rmtgb.transfer.dependence import COLLINEAR, own_parts
 
 #: Auxiliary tasks that are printed.
 SHOWN_TASKS = 12
-#: Features that are named as the reason why tasks are left out.
-SHOWN_FEATURES = 5
-#: Part of a feature's spread that the features before it leave over, if it counts as its own.
-COLLINEAR = 1e-8
+#: Part of a feature's size that its spread exceeds if it varies at all.
+CONSTANT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class LinearTasks:
     features: list[str]
     X: list[np.ndarray]
     y: list[np.ndarray]
+    features_left_out: list[str]
+    tasks_left_out: dict[Any, str]  # with the reasons
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def run(options: argparse.Namespace) -> None:
         options.data, options.task, options.target, drop=options.drop, missing=options.missing
     )
     try:
-        findings = _find(_split(X, y.astype(float), options.task, options.main))
+        findings = _find(
+            _split(X, y.astype(float), options.task, options.main), options.covariance
+        )
     except ValueError as error:  # the calculator's word on the data
         raise CommandError(first_line(error)) from error
     if options.json:
@@ -67,8 +70,11 @@ def run(options: argparse.Namespace) -> None:
         _print_findings(findings)
 
 
-def _find(tasks: LinearTasks) -> Findings:
-    estimate = estimate_problem(tasks.X, tasks.y)
+def _find(tasks: LinearTasks, covariance: str) -> Findings:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # a note says the same
+        estimate = estimate_problem(tasks.X, tasks.y, covariance=covariance)
+    if estimate.note:
+        note(estimate.note.removesuffix("."))
     best = optimal_weights(estimate.problem)
     safe = safe_combination(tasks.X[0], tasks.y[0], estimate.auxiliary_coefficients)
     return Findings(tasks, estimate, best, safe)
@@ -86,12 +92,7 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     is_main = labels == main_label
     if not is_main.any():
         raise CommandError(f"task {main} has no row without a missing or infinite value")
-    names = _independent(features[is_main])
-    if len(names) < features.shape[1]:
-        lost = [name for name in features if name not in names]
-        note(f"left out, as constant or collinear in the main task: {listed(lost)}")
-    if not names:
-        raise CommandError(f"no feature varies in task {main}")
+    names, unused = _sort_features(features, is_main, main)
     labels_of_others = sorted(set(labels.tolist()) - {main_label}, key=str)
     spread = features[names].std()
     groups = {
@@ -103,28 +104,44 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     if len(kept) < 2:
         raise CommandError("no other task has rows enough for a linear model of its own")
     targets = [y[labels == label].to_numpy() for label in kept]
-    return LinearTasks(kept, names, [groups[label].to_numpy() for label in kept], targets)
+    rows = [groups[label].to_numpy() for label in kept]
+    return LinearTasks(kept, names, rows, targets, unused, lost)
 
 
-def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> list[Any]:
-    """Return the other tasks that allow no fit of their own, with a note on the reasons."""
-    lost, blamed = [], Counter[str]()
+def _sort_features(
+    features: pd.DataFrame, is_main: pd.Series, main: str
+) -> tuple[list[str], list[str]]:
+    """Return the features that vary in the main task and are its own, and the others."""
+    names = _independent(features[is_main])
+    unused = [name for name in features if name not in names]
+    if unused:
+        note(f"left out, as constant or collinear in the main task: {listed(unused)}")
+    if not names:
+        raise CommandError(f"no feature varies in task {main}")
+    return names, unused
+
+
+def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> dict[Any, str]:
+    """Return the other tasks that allow no fit of their own, and why, with notes."""
+    least = groups[main_label].shape[1] + 3  # an intercept, and two rows to tell the noise by
+    small, dependent = {}, {}
     for label, rows in groups.items():
-        dependent = set(rows.columns) - set(_independent(rows))
-        if label == main_label or (len(rows) > rows.shape[1] + 2 and not dependent):
+        if label == main_label:
             continue
-        lost.append(label)
-        if len(rows) > rows.shape[1] + 2:
-            blamed.update(dependent)
-    if lost:
-        text = f"{counted(len(lost), 'task')} with too few rows or collinear features left out"
-        note(f"{text}: {listed(lost)}")
-    if blamed:
-        names = [
-            f"{name} ({counted(n, 'task')})" for name, n in blamed.most_common(SHOWN_FEATURES)
-        ]
-        note(f"features that do not vary in other tasks, or repeat others: {', '.join(names)}")
-    return lost
+        unused = [name for name in rows if name not in _independent(rows)]
+        if len(rows) < least:
+            small[label] = f"{counted(len(rows), 'row')}, {least} are needed"
+        elif unused:
+            dependent[label] = f"constant or collinear: {listed(unused)}"
+    if small:
+        text = f"{counted(len(small), 'task')} with fewer than {least} rows left out"
+        note(f"{text}: {listed(list(small))}")
+    if dependent:
+        text = f"{counted(len(dependent), 'task')} with constant or collinear features left out"
+        reasons = [f"{label} ({why.split(': ', 1)[1]})" for label, why in dependent.items()]
+        note(f"{text}: {listed(reasons)}")
+        note("more tasks take part if such features are left out with --drop")
+    return small | dependent
 
 
 def _find_label(labels: pd.Series, main: str) -> Any:
@@ -145,16 +162,12 @@ def _is_whole(label: Any) -> bool:
 
 def _independent(rows: pd.DataFrame) -> list[str]:
     """Return the features that are neither constant nor combinations of those before them."""
-    centred = rows.to_numpy() - rows.to_numpy().mean(axis=0)
-    norms = np.linalg.norm(centred, axis=0)
-    size = np.abs(rows.to_numpy()).max(axis=0, initial=0.0) * math.sqrt(len(rows))
-    varies = np.flatnonzero(norms > COLLINEAR * np.maximum(size, np.finfo(float).tiny))
-    if varies.size == 0:
-        return []
-    triangle = qr(centred[:, varies] / norms[varies], mode="r")[0]
-    left = np.zeros(varies.size)
-    left[: min(triangle.shape)] = np.abs(np.diag(triangle))
-    return [str(rows.columns[j]) for j in varies[left > COLLINEAR]]
+    values = rows.to_numpy()
+    centred = values - values.mean(axis=0)
+    size = np.abs(values).max(axis=0, initial=0.0) * math.sqrt(len(rows))
+    least = CONSTANT * np.maximum(size, np.finfo(float).tiny)
+    centred[:, np.linalg.norm(centred, axis=0) <= least] = 0.0
+    return [str(rows.columns[j]) for j in np.flatnonzero(own_parts(centred) > COLLINEAR)]
 
 
 def _print_findings(findings: Findings) -> None:
@@ -166,6 +179,8 @@ def _print_findings(findings: Findings) -> None:
     )
     own_error = f"{estimate.main_only_error:.4g} (squared; noise left out)"
     print(f"Expected excess error of a fit to its rows alone: {own_error}.")
+    if estimate.covariance_of == "all":
+        print("Errors count where the rows of all tasks are, not where the main task's are.")
     print("\nPooled with one other task, the error falls by the benefit:")
     _print_tasks(findings)
     together = estimate.together
@@ -174,14 +189,19 @@ def _print_findings(findings: Findings) -> None:
             f"\nAll {n_others} pooled: {together.verdict} "
             f"(benefit {together.benefit:.3g}, standard error {together.standard_error:.2g})."
         )
-    # Of random rows alike, as known for any weights; infinite for a main task with few rows.
-    own = best.main_only_error
-    share = f"{1 - best.error / own:.0%} less than alone" if 0 < own < math.inf else "an estimate"
-    print(f"Best weights, if the estimates were true: error {best.error:.4g}, {share}.")
+    share = _share_of_alone(best)
+    text = f"{1 - share:.0%} less than alone" if share is not None else f"error {best.error:.4g}"
+    print(f"Best weights, if the estimates were true: {text}.")
     print(
         f"Safe whatever is true: {findings.safe.weight:.0%} of the way from the main fit to the "
         f"fit of the others{'' if not findings.safe.note else '. ' + findings.safe.note}"
     )
+
+
+def _share_of_alone(best: OptimalWeights) -> float | None:
+    """Return the error at the best weights as a share of that of the main task alone."""
+    own = best.main_only_error
+    return best.error / own if 0 < own < math.inf else None
 
 
 def _print_tasks(findings: Findings) -> None:
@@ -212,44 +232,48 @@ def _print_tasks(findings: Findings) -> None:
 
 def _as_json(findings: Findings) -> dict[str, Any]:
     """Return the findings as what JSON can hold; infinite numbers become null."""
-    estimate, tasks = findings.estimate, findings.tasks
-    each = [
-        {
-            "task": tasks.labels[line.tasks[0]],
-            "rows": len(tasks.y[line.tasks[0]]),
-            "noise_variance": _finite(estimate.problem.noise_variance[line.tasks[0]]),
-            "squared_shift": _finite(squared),
-            "squared_shift_standard_error": _finite(error),
-            "benefit": _finite(line.benefit),
-            "benefit_standard_error": _finite(line.standard_error),
-            "weight": _finite(findings.best.weights[line.tasks[0]]),
-            "verdict": line.verdict,
-        }
-        for line, squared, error in zip(
-            estimate.each,
-            estimate.squared_shift,
-            estimate.squared_shift_standard_error,
-            strict=True,
-        )
-    ]
-    together = estimate.together
+    estimate, tasks, best = findings.estimate, findings.tasks, findings.best
     return {
         "main": tasks.labels[0],
         "rows": len(tasks.y[0]),
         "features": tasks.features,
+        "features_left_out": tasks.features_left_out,
+        "tasks_left_out": {str(label): why for label, why in tasks.tasks_left_out.items()},
+        "covariance": estimate.covariance_of,
+        "note": estimate.note,
         "main_only_error": _finite(estimate.main_only_error),
-        "tasks": each,
-        "all": {
-            "benefit": _finite(together.benefit),
-            "benefit_standard_error": _finite(together.standard_error),
-            "verdict": together.verdict,
-        },
+        "tasks": [_task_as_json(findings, k) for k in range(len(estimate.each))],
+        "all": _benefit_as_json(estimate.together),
         "best_weights": {
-            "main": _finite(findings.best.weights[0]),
-            "error": _finite(findings.best.error),
-            "status": findings.best.status,
+            "main": _finite(best.weights[0]),
+            "error": _finite(best.error),
+            "share_of_alone": _share_of_alone(best),
+            "status": best.status,
         },
         "safe_weight": findings.safe.weight,
+    }
+
+
+def _task_as_json(findings: Findings, position: int) -> dict[str, Any]:
+    estimate, task = findings.estimate, position + 1
+    return {
+        "task": findings.tasks.labels[task],
+        "rows": len(findings.tasks.y[task]),
+        "noise_variance": _finite(estimate.problem.noise_variance[task]),
+        "squared_shift": _finite(estimate.squared_shift[position]),
+        "squared_shift_standard_error": _finite(estimate.squared_shift_standard_error[position]),
+        "weight": _finite(findings.best.weights[task]),
+        **_benefit_as_json(estimate.each[position]),
+    }
+
+
+def _benefit_as_json(line: EstimatedBenefit) -> dict[str, Any]:
+    return {
+        "benefit": _finite(line.benefit),
+        "benefit_standard_error": _finite(line.standard_error),
+        "p_helps": line.p_helps,
+        "p_hurts": line.p_hurts,
+        "verdict": line.verdict,
     }
 
 

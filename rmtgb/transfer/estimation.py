@@ -183,8 +183,8 @@ def _covariance_note(fits: Fits) -> str:
     """Say so if features clearly vary otherwise in the main task than in the others.
 
     Of equal covariances, the ratios of variances from n rows are beyond the squares of
-    ``1 -+ (sqrt(d) + t) / sqrt(n)`` with a probability of at most ``exp(-t^2 / 2)`` each, for normal
-    features (Davidson and Szarek); the others' rows add their part.
+    ``1 -+ (sqrt(d) + t) / sqrt(n)`` with a probability of at most ``exp(-t^2 / 2)`` each, for
+    normal features (Davidson and Szarek); the others' rows add their part.
     """
     n, others = float(fits.counts[0]), float(fits.counts[1:].sum())
     d = fits.coefficients.shape[1]

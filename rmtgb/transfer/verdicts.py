@@ -204,8 +204,8 @@ def _chance_below(
     direction in which noise is largest: there both tails are heaviest. If noise makes more, the
     others' part of it is reduced.
     """
-    if noise.doubled <= 0:
-        return 1.0 if distance2 > 0 else 0.5
+    if noise.doubled <= ROUNDING * distance2:  # no noise to speak of
+        return 1.0
     root = np.linalg.cholesky(A)
     by_own, by_others = np.sum(A * own), np.sum(A * others)
     reduced = min(1.0, max(noise.doubled - by_own, 0.0) / max(by_others, np.finfo(float).tiny))
