@@ -1,0 +1,223 @@
+"""Tasks in frames: the same answers as from arrays, and errors that name columns."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from rmtgb.transfer import estimate_problem, safe_combination
+
+W = np.array([1.0, -1.0, 2.0])
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.standard_normal((75, 3)), columns=list("abc"))
+    rows["y"] = rows[list("abc")] @ W + rng.standard_normal(75)
+    rows["site"] = np.repeat(["south", "north", "east"], [20, 25, 30])
+    return rows.sample(frac=1, random_state=1)
+
+
+def arrays(frame, labels=("north", "south", "east"), columns=("a", "b", "c")):
+    groups = [frame[frame["site"] == label] for label in labels]
+    return [rows[list(columns)].to_numpy() for rows in groups], [rows["y"] for rows in groups]
+
+
+def order_of_others(frame):
+    return [label for label in pd.unique(frame["site"]) if label != "north"]
+
+
+def same(one, other):
+    columns = [name for name in one.to_frame() if name != "verdict"]
+    assert_allclose(
+        one.to_frame()[columns].to_numpy(float), other.to_frame()[columns].to_numpy(float), 1e-9
+    )
+
+
+def test_a_frame_with_a_task_column(frame):
+    estimate = estimate_problem(frame, "y", task="site", main="north")
+    others = order_of_others(frame)
+    assert estimate.labels == ("north", *others)
+    assert estimate.features == ("a", "b", "c")
+    assert list(estimate.to_frame().index) == [*others, "all"]
+    same(estimate, estimate_problem(*arrays(frame, ("north", *others))))
+    beside = estimate_problem(frame.drop(columns="y"), frame["y"], task="site", main="north")
+    same(estimate, beside)
+
+
+def test_a_frame_of_another_library(frame):
+    estimate = estimate_problem(frame, "y", task="site", main="north")
+    same(estimate, estimate_problem(pl.from_pandas(frame), "y", task="site", main="north"))
+    with pytest.raises(TypeError, match="lazy frame"):
+        estimate_problem(pl.from_pandas(frame).lazy(), "y", task="site", main="north")
+
+
+def test_a_dict_of_frames_is_matched_by_column_name(frame):
+    parts = {label: rows.drop(columns="site") for label, rows in frame.groupby("site")}
+    parts["south"] = parts["south"][["c", "y", "a", "b"]]
+    estimate = estimate_problem(parts, "y", main="north")
+    assert estimate.labels == ("north", "east", "south")
+    same(estimate, estimate_problem(*arrays(frame, ("north", "east", "south"))))
+    assert estimate_problem(parts, "y").labels[0] == "east"  # the first
+    targets = {label: rows.pop("y") for label, rows in parts.items()}
+    same(estimate, estimate_problem(parts, targets, main="north"))
+
+
+def test_a_dict_of_arrays(frame):
+    X, y = arrays(frame)
+    labels = ("north", "south", "east")
+    as_dicts = dict(zip(labels, X, strict=True)), dict(zip(labels, y, strict=True))
+    estimate = estimate_problem(*as_dicts)
+    assert estimate.labels == labels
+    same(estimate, estimate_problem(X, y))
+
+
+def test_a_sequence_of_frames_in_any_order_of_columns(frame):
+    X, y = arrays(frame)
+    frames = [pd.DataFrame(rows, columns=list("abc")) for rows in X]
+    frames[1] = frames[1][list("cab")]
+    same(estimate_problem(X, y), estimate_problem(frames, y))
+
+
+@pytest.mark.parametrize("kind", ["str", "category", "object"])
+def test_texts_become_indicators_on_request(frame, kind):
+    texts = np.resize(["u", "v", "w"], len(frame))
+    frame["kind"] = pd.Series(texts, index=frame.index).astype(kind)
+    with pytest.raises(TypeError, match=r"Column 'kind' holds text or categories \('u'\): leave"):
+        estimate_problem(frame, "y", task="site", main="north")
+    estimate = estimate_problem(frame, "y", task="site", main="north", one_hot=True)
+    assert estimate.features == ("a", "b", "c", "kind_v", "kind_w")
+    coded = frame.assign(kind_v=texts == "v", kind_w=texts == "w").drop(columns="kind")
+    same(estimate, estimate_problem(coded, "y", task="site", main="north"))
+
+
+def test_numbers_of_any_type_are_numbers(frame):
+    one = estimate_problem(frame, "y", task="site", main="north")
+    other = frame.assign(a=frame["a"].astype("Float64"), b=frame["b"].astype(object))
+    same(one, estimate_problem(other, "y", task="site", main="north"))
+
+
+# --- errors --------------------------------------------------------------------------------
+
+
+def spoil(frame, label, column, value, n=1):
+    changed = frame.copy()
+    rows = changed.index[changed["site"] == label][:n]
+    changed.loc[rows, column] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda f: spoil(f, "east", "b", np.nan, 2), ValueError, "'b' of task east has 2 missing"),
+        (lambda f: spoil(f, "south", "c", np.inf), ValueError, "'c' of task south has 1 infinite"),
+        (lambda f: spoil(f, "south", "a", 4.0, 20), ValueError, r"south .* column 'a' \(constant"),
+        (
+            lambda f: f.assign(twice=2 * f["a"] + 1),
+            ValueError,
+            r"task north are collinear .* leave out column 'twice' \(a combination",
+        ),
+        (
+            lambda f: f.assign(when=pd.Timestamp("2020-01-01")),
+            TypeError,
+            "Column 'when' is of type datetime64.* neither number nor text",
+        ),
+        (lambda f: spoil(f, "east", "y", np.nan), ValueError, "target of task east must be fin"),
+        (lambda f: f.rename(columns={"y": "score"}), ValueError, "no target column 'y'; there"),
+        (
+            lambda f: f.rename(columns={"site": "sites"}),
+            ValueError,
+            "'site'; did you mean 'sites'",
+        ),
+        (lambda f: f.replace({"site": {"north": "North"}}), ValueError, "did you mean 'North'"),
+        (lambda f: spoil(f, "east", "site", None, 3), ValueError, "has 3 missing labels"),
+        (lambda f: f[f["site"] == "north"], ValueError, "two or more, got 1"),
+        (lambda f: f.groupby("site").head(4), ValueError, "task north has 4 rows"),
+        (lambda f: f.set_axis(["a", "a", "c", "y", "site"], axis=1), ValueError, "one column 'a'"),
+    ],
+)
+def test_errors_of_a_frame_name_the_column(frame, change, error, message):
+    with pytest.raises(error, match=message):
+        estimate_problem(change(frame), "y", task="site", main="north")
+
+
+def test_errors_of_several_frames_name_the_column(frame):
+    parts = {label: rows.drop(columns="site") for label, rows in frame.groupby("site")}
+    with pytest.raises(ValueError, match="task south has no column 'b'; there are 'a', 'c'"):
+        estimate_problem(parts | {"south": parts["south"].drop(columns="b")}, "y")
+    with pytest.raises(ValueError, match="task south has a column 'z' that the main task has not"):
+        estimate_problem(parts | {"south": parts["south"].assign(z=1.0)}, "y")
+    with pytest.raises(ValueError, match="There is no task 'nort'; did you mean 'north'"):
+        estimate_problem(parts, "y", main="nort")
+    with pytest.raises(TypeError, match="name of the column of the target, got list"):
+        estimate_problem(parts, [1, 2])
+    with pytest.raises(ValueError, match="must have the same tasks"):
+        estimate_problem(parts, {"north": [1.0]})
+    with pytest.raises(TypeError, match="Either all tasks must be frames, or none"):
+        estimate_problem(parts | {"south": np.ones((5, 3))}, "y")
+    with pytest.raises(ValueError, match="empty dict"):
+        estimate_problem({}, "y")
+
+
+def test_arguments_that_do_not_fit(frame):
+    X, y = arrays(frame)
+    with pytest.raises(TypeError, match="task names a column, which only a frame has"):
+        estimate_problem(X, y, task="site")
+    with pytest.raises(TypeError, match="main is a label"):
+        estimate_problem(X, y, main=0)
+    with pytest.raises(TypeError, match="needs task, the name of the column"):
+        estimate_problem(frame, "y")
+    with pytest.raises(TypeError, match="needs main, the label of the main task"):
+        estimate_problem(frame, "y", task="site")
+    with pytest.raises(TypeError, match="one_hot must be True or False"):
+        estimate_problem(X, y, one_hot="yes")
+    with pytest.raises(TypeError, match="X_list must be a sequence with an item per task"):
+        estimate_problem(3, y)
+    with pytest.raises(ValueError, match=r"target of all tasks must have shape \(75,\)"):
+        estimate_problem(frame.drop(columns="y"), y[0], task="site", main="north")
+
+
+# --- the safe combination ------------------------------------------------------------------
+
+
+def test_safe_combination_of_a_frame(frame):
+    estimate = estimate_problem(frame, "y", task="site", main="north")
+    X, y = arrays(frame)
+    expected = safe_combination(X[0], y[0], estimate.auxiliary_coefficients)
+    of_frame = safe_combination(frame, "y", estimate, task="site", main="north")
+    assert_array_equal(of_frame.coefficients, expected.coefficients)
+    alone = frame.loc[frame["site"] == "north", ["y", "c", "a", "b"]]
+    assert_array_equal(safe_combination(alone, "y", estimate).coefficients, expected.coefficients)
+    named = pd.Series(estimate.auxiliary_coefficients, index=list("abc"))[list("bca")]
+    by_name = safe_combination(alone, "y", named)
+    assert_allclose(by_name.coefficients, expected.coefficients[[1, 2, 0]])
+    arrays_only = estimate_problem(X, y)
+    assert_allclose(safe_combination(X[0], y[0], arrays_only).weight, expected.weight)
+
+
+def test_safe_combination_of_texts(frame):
+    frame["kind"] = np.resize(["u", "v", "w"], len(frame))
+    frame.loc[(frame["site"] == "north") & (frame["kind"] == "u"), "kind"] = "v"
+    frame = frame[frame["site"] != "south"]
+    wanted = ["a", "b", "c", "kind_w"]
+    coefficients = pd.Series([*W, 0.0], index=wanted)
+    safe = safe_combination(frame, "y", coefficients, task="site", main="north", one_hot=True)
+    assert safe.coefficients.shape == (4,)
+
+
+def test_errors_of_a_safe_combination_name_the_column(frame):
+    alone = frame[frame["site"] == "north"].drop(columns="site")
+    named = pd.Series(W, index=["a", "b", "d"])
+    with pytest.raises(ValueError, match="the main task has no column 'd'; there are"):
+        safe_combination(alone, "y", named)
+    with pytest.raises(ValueError, match="Column 'b' of the main task has 1 missing value"):
+        safe_combination(alone.assign(b=[np.nan, *alone["b"][1:]]), "y", W)
+    with pytest.raises(TypeError, match="Column 'b' holds text"):
+        safe_combination(alone.assign(b="x"), "y", W)
+    with pytest.raises(ValueError, match=r"main task are collinear .* column 'b' \(constant"):
+        safe_combination(alone.assign(b=1.0), "y", W)
+    with pytest.raises(TypeError, match="task and main are for frames"):
+        safe_combination(alone[list("abc")].to_numpy(), alone["y"], W, main="north")
