@@ -60,7 +60,7 @@ def test_figures_are_those_of_the_calculator(tmp_path, capsys):
 
 
 def test_verdicts_are_right_where_they_are_clear(tmp_path, capsys):
-    rows = {"mine": 12, "alike": 2000, "other": 2000}
+    rows = {"mine": 20, "alike": 2000, "other": 2000}
     found = find(tmp_path, capsys, make_frame(seed=3, rows=rows))
     verdicts = {line["task"]: line["verdict"] for line in found["tasks"]}
     assert verdicts["other"] == "hurts"
@@ -93,7 +93,9 @@ def test_features_that_do_not_vary_or_repeat_are_left_out_by_name(tmp_path, caps
     )
     assert run(tmp_path / "d.csv", frame, "--json") == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["features"] == list("abcd")
+    found = json.loads(captured.out)
+    assert found["features"] == list("abcd")
+    assert found["features_left_out"] == ["constant", "twice"]
     assert "left out, as constant or collinear in the main task: constant, twice" in captured.err
 
 
@@ -111,7 +113,8 @@ def test_small_tasks_and_missing_values_are_left_out_with_a_note(tmp_path, capsy
     assert found["rows"] == 24
     assert [line["rows"] for line in found["tasks"]] == [149, 150]
     assert "2 rows with a missing or infinite value left out" in captured.err
-    assert "1 task with too few rows or collinear features left out: tiny" in captured.err
+    assert "1 task with fewer than 7 rows left out: tiny" in captured.err
+    assert found["tasks_left_out"] == {"tiny": "3 rows, 7 are needed"}
 
 
 def test_a_main_task_with_few_rows_is_no_proof(tmp_path, capsys):
@@ -157,4 +160,36 @@ def test_features_that_cost_tasks_are_named(tmp_path, capsys):
     assert run(tmp_path / "d.csv", frame, "--json") == 0
     captured = capsys.readouterr()
     assert [line["task"] for line in json.loads(captured.out)["tasks"]] == ["alike"]
-    assert "do not vary in other tasks, or repeat others: e (1 task)" in captured.err
+    assert "1 task with constant or collinear features left out: other (e)" in captured.err
+    assert "with --drop" in captured.err
+    left_out = json.loads(captured.out)["tasks_left_out"]
+    assert left_out == {"other": "constant or collinear: e"}
+
+
+def test_errors_count_where_the_main_rows_are_unless_told(tmp_path, capsys):
+    frame = make_frame()
+    frame.loc[frame["site"] != "mine", list("ab")] *= 20
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["covariance"] == "main"
+    assert "Features vary otherwise in the main task" in captured.err
+    assert "Features vary otherwise in the main task" in found["note"]
+    other = find(tmp_path, capsys, frame, "--covariance", "all")
+    assert other["covariance"] == "all"
+    assert other["main_only_error"] > 2 * found["main_only_error"]
+    assert run(tmp_path / "d.csv", frame, "--covariance", "all") == 0
+    assert "Errors count where the rows of all tasks are" in capsys.readouterr().out
+
+
+def test_one_figure_for_the_main_task_alone(tmp_path, capsys):
+    found = find(tmp_path, capsys, make_frame())
+    best = found["best_weights"]
+    assert best["error"] / best["share_of_alone"] == pytest.approx(found["main_only_error"])
+
+
+def test_no_option_is_advised_that_there_is_not(tmp_path, capsys):
+    assert run(tmp_path / "d.csv", make_frame().assign(y="high")) == 1
+    message = capsys.readouterr().err
+    assert "holds 'high', which is no number" in message
+    assert "--classification" not in message

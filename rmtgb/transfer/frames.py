@@ -90,7 +90,9 @@ def _from_frame(frame: pd.DataFrame, y: Any, task: Any, main: Any, one_hot: bool
     numbers = numeric_frame(frame, one_hot)
     found = [labels[is_main].iloc[0]]
     found += list(pd.unique(labels[~is_main]))
-    parts = [(labels == label).to_numpy() for label in found]
+    if len(found) < 2:
+        raise ValueError(f"There is no task but {found[0]!r}: one or more others are needed.")
+    parts = [(labels == label).to_numpy(dtype=bool) for label in found]
     names = [f"task {label}" for label in found]
     return Tasks(
         [_as_rows(numbers.loc[part], name) for part, name in zip(parts, names, strict=True)],

@@ -67,6 +67,7 @@ class _Noise:
     doubled: float  # twice the covariance term
     variance: float  # of the noise, weighted
     freedom: float  # its degrees of freedom
+    normal_freedom: float  # the same if the noise is normal
 
 
 def main_rows(X: FloatArray, residuals: list[FloatArray], fit_intercept: bool) -> MainRows:
@@ -132,7 +133,7 @@ def judge(fits: Fits, main: MainRows, tasks: list[int], metric: FloatArray | Non
     benefit = mean.doubled - distance2
     own = C @ fits.moments[0] @ C
     spread = square_variance(moved, A, mean.variance * own + of_others)
-    spread += 2 * mean.doubled**2 / mean.freedom
+    spread += 2 * mean.doubled**2 / mean.normal_freedom
     return Judgement(
         benefit,
         float(np.sqrt(spread)),
@@ -180,11 +181,15 @@ def _feel(fits: Fits, main: MainRows, AC: FloatArray, C: FloatArray, inflation: 
     doubled = float(weights @ main.residuals**2) + unknown
     total = float(parts.sum())
     inside = main.basis.T @ (weights[:, None] * main.basis)
-    twice = np.sum(weights**2 * (2 * free - 1.0)) + np.sum(inside**2)
-    spread = 2 * float(twice) + main.excess_kurtosis * float(np.sum(parts[known] ** 2))
-    freedom = 2 * float(parts[known].sum()) ** 2 / spread if spread > 0 else 1.0
-    variance = doubled / total if total > 0 else 0.0
-    return _Noise(doubled, max(variance, 0.0), min(freedom, _MOST_FREEDOM))
+    normal = 2 * float(np.sum(weights**2 * (2 * free - 1.0)) + np.sum(inside**2))
+    heavy = main.excess_kurtosis * float(np.sum(parts[known] ** 2))
+    twice_squared = 2 * float(parts[known].sum()) ** 2
+    return _Noise(
+        doubled,
+        max(doubled / total, 0.0) if total > 0 else 0.0,
+        min(twice_squared / (normal + heavy), _MOST_FREEDOM) if normal > 0 else 1.0,
+        min(twice_squared / normal, _MOST_FREEDOM) if normal > 0 else 1.0,
+    )
 
 
 def square_variance(vector: FloatArray, A: FloatArray, covariance: FloatArray) -> float:

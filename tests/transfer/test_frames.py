@@ -134,7 +134,7 @@ def spoil(frame, label, column, value, n=1):
         ),
         (lambda f: f.replace({"site": {"north": "North"}}), ValueError, "did you mean 'North'"),
         (lambda f: spoil(f, "east", "site", None, 3), ValueError, "has 3 missing labels"),
-        (lambda f: f[f["site"] == "north"], ValueError, "two or more, got 1"),
+        (lambda f: f[f["site"] == "north"], ValueError, "There is no task but 'north'"),
         (lambda f: f.groupby("site").head(4), ValueError, "task north has 4 rows"),
         (lambda f: f.set_axis(["a", "a", "c", "y", "site"], axis=1), ValueError, "one column 'a'"),
     ],
