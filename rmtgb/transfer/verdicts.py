@@ -212,8 +212,9 @@ def _chance_below(
     if noise.doubled <= ROUNDING * distance2:  # no noise to speak of
         return 1.0
     root = np.linalg.cholesky(A)
-    by_own, by_others = np.sum(A * own), np.sum(A * others)
-    reduced = min(1.0, max(noise.doubled - by_own, 0.0) / max(by_others, np.finfo(float).tiny))
+    by_others = float(np.sum(A * others))
+    room = max(noise.doubled - float(np.sum(A * own)), 0.0)
+    reduced = 1.0 if by_others <= room else room / by_others
     scales = np.linalg.eigvalsh(root.T @ (own + reduced * others) @ root)[::-1] / noise.doubled
     scales = np.maximum(scales / max(1.0, scales.sum()), 0.0)
     shift2 = max(1.0 - scales.sum(), 0.0)
