@@ -53,7 +53,8 @@ def errors(X, y, patient, n_known, seed):
     estimate = estimate_problem(X_list, y_list)
     told = [line.tasks[0] for line in estimate.each if line.verdict == "helps"]
     indicator = np.isin(np.arange(len(X_list)), [0, *told]).astype(float)
-    best = optimal_weights(estimate.problem).weights
+    plug_in = estimate_problem(X_list, y_list, covariance="all").problem
+    best = optimal_weights(plug_in).weights
     coefficients = {
         "alone": weighted_fit(X_list[:1], y_list[:1], [1.0]),
         "pooled": weighted_fit(X_list, y_list, np.ones(len(X_list))),

@@ -87,6 +87,25 @@ def test_many_tasks_are_counted_not_listed(tmp_path, capsys):
     assert "(3 more tasks: " in text
 
 
+def test_tasks_that_help_for_sure_come_first(tmp_path, capsys):
+    # Of these, it is the one of the least benefit.
+    frame = make_frame(seed=40, rows={"mine": 20, "s0": 400, "s1": 30, "s2": 400})
+    lines = find(tmp_path, capsys, frame)["tasks"]
+    assert [line["task"] for line in lines if line["verdict"] == "helps"] == ["s1"]
+    assert min(lines, key=lambda line: line["benefit"])["task"] == "s1"
+    assert run(tmp_path / "d.csv", frame) == 0
+    text = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in text if line.startswith("s")] == ["s1", "s0", "s2"]
+
+
+def test_many_tasks_left_out_are_all_in_the_json(tmp_path, capsys):
+    frame = make_frame(rows=ROWS | {f"t{k:02d}": 3 for k in range(12)})
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["tasks_left_out"]) == 12
+    assert "--json names all tasks that are left out" in captured.err
+
+
 def test_features_that_do_not_vary_or_repeat_are_left_out_by_name(tmp_path, capsys):
     frame = make_frame().assign(
         constant=lambda f: (f["site"] == "other").astype(float), twice=lambda f: 2 * f["a"] + 1

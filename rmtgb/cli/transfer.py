@@ -13,7 +13,7 @@ import pandas as pd
 
 from rmtgb.cli.data_file import read_data
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted, listed, note, print_aligned
+from rmtgb.cli.wording import MAX_LISTED, counted, listed, note, print_aligned
 from rmtgb.transfer import (
     EstimatedBenefit,
     EstimatedProblem,
@@ -141,6 +141,8 @@ def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> dict[Any, 
         reasons = [f"{label} ({why.split(': ', 1)[1]})" for label, why in dependent.items()]
         note(f"{text}: {listed(reasons)}")
         note("more tasks take part if such features are left out with --drop")
+    if max(len(small), len(dependent)) > MAX_LISTED:
+        note("--json names all tasks that are left out, with the reasons")
     return small | dependent
 
 
@@ -205,9 +207,12 @@ def _share_of_alone(best: OptimalWeights) -> float | None:
 
 
 def _print_tasks(findings: Findings) -> None:
-    """Print the tasks that help most, with their weights."""
+    """Print the tasks that help most, those that do for sure first, with their weights."""
     estimate = findings.estimate
-    order = np.argsort([-line.benefit for line in estimate.each], kind="stable")
+    order = sorted(
+        range(len(estimate.each)),
+        key=lambda k: (estimate.each[k].verdict != "helps", -estimate.each[k].benefit),
+    )
     lines = [["task", "rows", "benefit", "s.e.", "squared shift", "s.e.", "weight", "verdict"]]
     for position in order[:SHOWN_TASKS]:
         line, task = estimate.each[position], position + 1

@@ -21,8 +21,9 @@ class EstimatedBenefit(Result):
     tasks : tuple of int
         Numbers of the auxiliary tasks that are pooled with task 0.
     benefit : float
-        Estimate of how much the expected squared error falls; may be negative. Squared unit of
-        the target.
+        Estimate of how much the expected squared error falls. Squared unit of the target. It may
+        be negative; it may also exceed the error of the main task alone, which takes its rows
+        for equally noisy.
     standard_error : float
         Its standard error, for normal noise.
     p_helps, p_hurts : float
