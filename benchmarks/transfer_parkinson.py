@@ -15,6 +15,7 @@ least squares alone.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("--known", type=int, nargs="+", default=[10, 20, 40, 80])
     options = parser.parse_args()
+    warnings.filterwarnings("ignore", "Features vary otherwise", UserWarning)
     print_circumstances()
     X, y = read_tasks(options.data)
     X_list, y_list, _, _ = split(X, y, PATIENT, 20, np.random.default_rng(0))
