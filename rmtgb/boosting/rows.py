@@ -14,6 +14,7 @@ from rmtgb.engine.record import Array, copy, empty
 from rmtgb.engine.team import Team
 from rmtgb.losses import Loss
 from rmtgb.tasks.index import TaskIndex
+from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.records import BinnedFeatures
 
@@ -219,8 +220,8 @@ class BoostState:
     Parameters
     ----------
     training : TrainingSet
-    baseline : ndarray of float64 of shape (n_tasks, n_outputs)
-        Raw prediction before the first stage.
+    tasks : TaskTable
+        What is known of tasks when the stages start.
     team : Team
     former : FormerPredictions, optional
         Where the stages start from instead of the baseline.
@@ -233,12 +234,12 @@ class BoostState:
     def __init__(
         self,
         training: TrainingSet,
-        baseline: FloatArray,
+        tasks: TaskTable,
         team: Team,
         former: FormerPredictions | None = None,
     ) -> None:
-        self.training, self.baseline, self.team, self.former = training, baseline, team, former
-        self.raw = copy(training.by_row(baseline) if former is None else former.raw)
+        self.training, self.tasks, self.team, self.former = training, tasks, team, former
+        self.raw = copy(training.by_row(tasks.baseline) if former is None else former.raw)
         self.gradient = empty(self.raw.shape, np.float64)
         self.hessian = empty(self.raw.shape, np.float64)
 

@@ -42,12 +42,12 @@ def former_predictions(
     raw, rest, sides = np.empty(shape), np.empty(shape), np.empty((2, *shape))
 
     def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-        prediction, weight = rows.prediction, model.partition.weights[codes]
+        prediction, weight = rows.prediction, model.tasks.second_weight[codes]
         for k, side in enumerate(model.partition.sides):
             prediction[:] = 0.0
             side.add_to(rows)
             sides[k][:, block] = prediction
-        prediction[:] = model.baseline.tasks[codes].T
+        prediction[:] = model.tasks.baseline_of(codes).T
         model.shared.add_to(rows)
         common = prediction.copy()
         prediction += (1.0 - weight) * sides[0][:, block]

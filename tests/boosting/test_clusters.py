@@ -58,7 +58,9 @@ def test_classes_and_validation_rows_of_the_user():
 def test_predictions_their_parts_and_stages(fitted):
     _, _, X_new, _, _ = data()
     prediction = fitted.predict(X_new)
-    np.testing.assert_allclose(sum(fitted.predict_parts(X_new).values()), prediction, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        sum(fitted.predict_parts(X_new).values()), prediction, rtol=1e-12, atol=1e-14
+    )
     *_, last = fitted.staged_predict(X_new)
     np.testing.assert_allclose(last, prediction, rtol=1e-9)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X_new), prediction)
