@@ -110,6 +110,7 @@ def test_room_for_nodes_is_bounded_without_a_limit_of_leaves(monkeypatch, calls,
     assert calls.n_trees == 24 * N_TASKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_each_task_grows_the_trees_that_it_keeps(monkeypatch, calls, n_jobs):
     """In the final fit; those of the search are another matter."""
@@ -176,6 +177,7 @@ DIVISIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "early_stopping"),
     [("squared_error", True), ("absolute_error", False), ("three classes", False)],
