@@ -41,13 +41,24 @@ class Rows:
     task_codes: IntArray
 
     def in_unit(self, unit: float) -> Rows:
-        """Return the rows with targets that are divided by a unit, at most ``LARGEST_IN_UNIT``.
+        """Return the rows with targets that are divided by a unit.
 
-        The unit is that of training rows, so only targets of validation rows can be larger.
+        The unit is that of training rows, so only targets of validation rows can be too large.
+
+        Raises
+        ------
+        ValueError
+            If a target is above ``LARGEST_IN_UNIT``.
         """
         with np.errstate(over="ignore"):
             y = self.y / unit
-        return replace(self, y=np.clip(y, -LARGEST_IN_UNIT, LARGEST_IN_UNIT))
+        largest = float(np.abs(self.y).max(initial=0.0))
+        if largest / LARGEST_IN_UNIT > unit:
+            raise ValueError(
+                f"y_val holds values up to {largest:g} in size, more than 2**400 times those of y "
+                f"({unit:g}): no digit of their loss would depend on the prediction."
+            )
+        return replace(self, y=y)
 
 
 def unit_of_target(y: FloatArray, loss: Loss) -> float:
