@@ -35,7 +35,8 @@ class LabelEncoder:
     ----------
     labels_ : ndarray of shape (n_labels,)
         The distinct labels; the code of a label is its position. In sorted order, thus
-        independent of the order of the rows, but for those of :meth:`extended`. Labels that cannot be compared are grouped by kind
+        independent of the order of the rows, but for those of :meth:`extended`. Labels
+        that cannot be compared are grouped by kind
         ("bytes", "datetime", "number", "string", "timedelta", else the name of the type),
         each group in sorted order or, failing that, in order of first appearance.
         The dtype is int64, float64, bool, datetime64 or timedelta64 where that holds every label

@@ -178,8 +178,8 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         check_consistent_length(values, y)
         if y.size < 2:
             raise ValueError(
-                f"{type(self).__name__} needs at least 2 rows of positive weight, got n_samples=1. "
-                "A weight that vanishes beside the largest counts as zero."
+                f"{type(self).__name__} needs at least 2 rows of positive weight, got n_samples=1."
+                " A weight that vanishes beside the largest counts as zero."
             )
         warn_of_large_weights(sample_weight, weight)
         if former is None:
