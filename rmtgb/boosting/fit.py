@@ -158,6 +158,8 @@ class _Fit:
             former, rows.X[training.order], rows.task_codes[training.order], self.team
         )
         stages = self.settings.stages.with_task_thresholds(former.task_specific.random_thresholds)
+        if former.partition.n_rounds or former.task_specific.trees.n_trees:
+            stages = replace(stages, joint_offsets=False)  # the others have been fitted to these
         tasks = replace(former.tasks, weight=training.task_weight)
         state = BoostState(training, tasks, self.team, predictions)
         return self._fit_stages(state, former, stages, None)

@@ -154,13 +154,19 @@ class ThreeStageModel:
         raw = np.empty((self.n_outputs, X.shape[0]))
 
         def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-            rows.prediction[:] = self.tasks.baseline_of(codes).T
-            for part in self.parts:
+            self._start(rows, codes)
+            for part in self.parts[1:]:
                 self._add(part, rows, codes)
             raw[:, block] = rows.prediction
 
         self.in_blocks(predict_block, X, task_codes, team)
         return raw
+
+    def _start(self, rows: RowsToPredict, codes: IntArray) -> None:
+        """Let rows begin at S + b, added up as in training: offsets change while S grows."""
+        rows.prediction[:] = 0.0
+        self.shared.add_to(rows)
+        rows.prediction += self.tasks.baseline_of(codes).T
 
     def _add(self, part: Part, rows: RowsToPredict, codes: IntArray, *round_range: int) -> None:
         """Add a part, or a range of its rounds, to the prediction of rows."""

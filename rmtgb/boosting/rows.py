@@ -88,11 +88,14 @@ def unit_of_target(y: FloatArray, loss: Loss) -> float:
 class FormerPredictions:
     """What a model that is to be continued predicts for the rows of a training set.
 
-    ``raw``, ``rest`` (the raw prediction without the sides of stage 2), and ``sides`` (2,
-    n_outputs, n_rows) are ndarrays of float64; the first two of shape (n_outputs, n_rows).
+    ``raw``, ``shared`` (what stage 1 predicts), ``rest_of_shared``, ``rest`` (the raw prediction
+    without the sides of stage 2), and ``sides`` (2, n_outputs, n_rows) are ndarrays of float64;
+    the others of shape (n_outputs, n_rows).
     """
 
     raw: FloatArray
+    shared: FloatArray
+    rest_of_shared: FloatArray
     rest: FloatArray
     sides: FloatArray
 

@@ -43,7 +43,8 @@ def fit_three_stages(
     ThreeStageModel
     """
     with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds):
-        shared, _ = boost_shared(state, settings, seeds.shared, monitor, former.shared)
+        shared, tasks, _ = boost_shared(state, settings, seeds.shared, monitor, former.shared)
+        state.tasks = tasks
     with monitor.stage("partition", settings.n_iter_partition - former.partition.n_rounds):
         partition, tasks, _ = boost_partition(
             state, settings, seeds.partition, monitor, former.partition

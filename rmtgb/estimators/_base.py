@@ -275,6 +275,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             task_trees,
             self.partition_regularization,
             task_kinds,
+            self.task_baseline == "shrunken" and self.n_tasks_ > 1,
         )
 
     def _fit_settings(self, rows: Rows, has_validation: bool) -> FitSettings:

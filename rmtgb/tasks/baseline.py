@@ -48,22 +48,54 @@ def fit_baseline(
     intercept = np.zeros(loss.n_outputs) if kind == "zero" else loss.fit_intercept(y, weight)
     baseline = np.tile(intercept, (task_weight.size, 1)), intercept
     if kind == "shrunken" and task_weight.size > 1:
-        level = loss.leaf_quantile
-        if level is None:
-            baseline = _newton_baseline(loss, y, weight, offsets, intercept)
-        else:
-            baseline = _quantile_baseline(loss, level, y, weight, offsets, intercept)
+        nothing = np.zeros((loss.n_outputs, y.size))
+        baseline = estimate_offsets(loss, y, weight, offsets, intercept, nothing)
     return TaskTable.starting(*baseline, task_weight)
 
 
+def estimate_offsets(
+    loss: Loss,
+    y: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    intercept: FloatArray,
+    rest: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate shrunken offsets beside what else is predicted.
+
+    Parameters
+    ----------
+    loss, y, weight, offsets
+        As for :func:`fit_baseline`.
+    intercept : ndarray of float64 of shape (n_outputs,)
+        Where the search starts.
+    rest : ndarray of float64 of shape (n_outputs, n)
+        What the raw prediction is beside the offset.
+
+    Returns
+    -------
+    tasks : ndarray of float64 of shape (n_tasks, n_outputs)
+    population : ndarray of float64 of shape (n_outputs,)
+    """
+    level = loss.leaf_quantile
+    if level is None:
+        return _newton_baseline(loss, y, weight, offsets, intercept, rest)
+    return _quantile_baseline(loss, level, y - rest[0], weight, offsets)
+
+
 def _newton_baseline(
-    loss: Loss, y: FloatArray, weight: FloatArray, offsets: IntArray, intercept: FloatArray
+    loss: Loss,
+    y: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    intercept: FloatArray,
+    rest: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Shrink offsets by penalised maximum likelihood."""
     task_codes = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
 
     def sums_at(tasks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        raw = np.ascontiguousarray(tasks[task_codes].T)
+        raw = np.ascontiguousarray(tasks[task_codes].T) + rest
         gradient, hessian = gradients(loss, y, raw, weight)
         return _task_sums(gradient, offsets).T, _task_sums(hessian, offsets).T, gradient
 
@@ -99,9 +131,9 @@ def _quantile_baseline(
     y: FloatArray,
     weight: FloatArray,
     offsets: IntArray,
-    intercept: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Shrink the quantiles of the tasks; their variance is that of a sample quantile."""
+    intercept = loss.fit_intercept(y, weight)
     quantiles = np.array(
         [
             loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept

@@ -22,7 +22,9 @@ class TaskTable:
     Attributes
     ----------
     baseline : ndarray of float64 of shape (n_tasks, n_outputs)
-        Raw prediction before the first stage.
+        Its offset in the raw prediction.
+    baseline_start : ndarray of float64 of shape (n_tasks, n_outputs)
+        The same before the first stage, which estimates it anew.
     population : ndarray of float64 of shape (n_outputs,)
         The same of a task that was not seen.
     weight : ndarray of float64 of shape (n_tasks,)
@@ -36,6 +38,7 @@ class TaskTable:
     """
 
     baseline: FloatArray
+    baseline_start: FloatArray
     population: FloatArray
     weight: FloatArray
     theta: FloatArray
@@ -50,7 +53,7 @@ class TaskTable:
         """Return the table before stage 2: no task stands out."""
         n_tasks = len(baseline)
         half, zero = np.full(n_tasks, 0.5), np.zeros(n_tasks)
-        return cls(baseline, population, weight, zero, half, zero)
+        return cls(baseline, baseline, population, weight, zero, half, zero)
 
     @property
     def n_tasks(self) -> int:
@@ -72,7 +75,7 @@ class TaskTable:
         clusters = None
         if self.cluster is not None and later.cluster is not None:
             clusters = np.concatenate([self.cluster, later.cluster])
-        columns = ("baseline", "weight", "theta", "second_weight", "theta_start")
+        columns = ("baseline", "baseline_start", "weight", "theta", "second_weight", "theta_start")
         joined = {
             name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in columns
         }
@@ -80,4 +83,9 @@ class TaskTable:
 
     def scaled(self, by: float) -> TaskTable:
         """Return the table for targets in another unit."""
-        return replace(self, baseline=self.baseline * by, population=self.population * by)
+        return replace(
+            self,
+            baseline=self.baseline * by,
+            baseline_start=self.baseline_start * by,
+            population=self.population * by,
+        )

@@ -48,7 +48,7 @@ def boosted(stage, seed, subsample=SUBSAMPLE, weight=None):
     with Team(1) as team:
         state = BoostState(training, no_baseline(3), team)
         if stage == "shared":
-            grown, _ = boost_shared(state, settings, seed, Monitor())
+            grown, *_ = boost_shared(state, settings, seed, Monitor())
         elif stage == "partition":
             partition, tasks, _ = boost_partition(state, settings, seed, Monitor())
             return (partition.sides, tasks.theta_start), training
