@@ -42,7 +42,7 @@ HIGHEST_OF_LIKELIHOODS = 3.0
 
 #: An iteration ends where the next step promises less than this of minus twice the logarithm of
 #: the likelihood, which is far below what chance makes of it.
-TOLERANCE = 0.02
+TOLERANCE = 0.05
 
 MAX_STEPS = 60
 
@@ -54,7 +54,7 @@ DAMPING, SUCCESS, FAILURE = 0.1, 0.2, 5.0
 
 #: Steps that succeed become longer: expected information is far above the actual one where noise
 #: is much larger or much smaller than it was thought to be.
-GROWTH, LONGEST_STRIDE = 1.6, 6.0
+GROWTH, LONGEST_STRIDE = 1.6, 3.0
 
 
 @dataclass(frozen=True)
@@ -178,13 +178,17 @@ def _point(system: MixedSystem, variances: Variances, noise: Noise) -> _Point:
     solution = system.solve(variances.ratios, variances.ridge, keep=True)
     freedom = max(system.rows.total_weight() - 1.0, 1.0)
     noise_variance = noise.estimate(solution.rest, freedom)
-    value, gradient, information = _prior(variances)
+    value, pull, information = _prior(variances)
+    gradient = np.zeros(pull.size)
     n_columns = solution.fixed.size - 1
     value += freedom * math.log(noise_variance) + solution.rest / noise_variance
     value += solution.determinant + n_columns * float(variances.logarithms[-1])
     _add_effects(system, solution, variances, noise_variance, gradient, information)
     _add_fixed(solution, variances, noise_variance, gradient, information)
-    return _Point(variances, value, gradient, information)
+    # where a variance should be smaller and is small, its effect falls with it: in logarithms an
+    # exponential, whose second derivative is the first
+    information[np.diag_indices_from(information)] += np.maximum(gradient, 0.0)
+    return _Point(variances, value, gradient + pull, information)
 
 
 def _add_effects(

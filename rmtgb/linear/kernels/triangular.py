@@ -5,14 +5,47 @@ in the order of the source. Inner loops go along rows, so that they are vectors 
 not meet.
 """
 
+from typing import Any
+
 import numpy as np
 
-from rmtgb._common import FloatArray
+from rmtgb._common import Float, FloatArray, Int
 from rmtgb.engine.jit import inner, kernel
 
 
 @inner
-def decompose(A: FloatArray, n: int, least: float) -> None:
+def _subtract(target: FloatArray, a: Float, x: FloatArray, start: Int, stop: Int) -> None:
+    """Subtract a multiple of a row from part of another; limits without a sign allow vectors."""
+    for k in range(np.uint64(start), np.uint64(stop)):
+        target[k] -= a * x[k]
+
+
+@inner
+def _subtract_four(
+    target: FloatArray, factors: Any, X: FloatArray, first: Int, start: Int, stop: Int
+) -> None:
+    """Subtract multiples of four rows of X: the target is read and written once."""
+    a, b, c, d = factors
+    w, x, y, z = X[first], X[first + 1], X[first + 2], X[first + 3]
+    for k in range(np.uint64(start), np.uint64(stop)):
+        target[k] -= (a * w[k] + b * x[k]) + (c * y[k] + d * z[k])
+
+
+@inner
+def _subtract_before(
+    U: FloatArray, i: Int, B: FloatArray, target: FloatArray, start: Int, stop: Int
+) -> None:
+    """Subtract from row i what the rows of B before it contribute."""
+    whole = i - i % 4
+    for j in range(0, whole, 4):
+        factors = (U[j, i], U[j + 1, i], U[j + 2, i], U[j + 3, i])
+        _subtract_four(target, factors, B, j, start, stop)
+    for j in range(whole, i):
+        _subtract(target, U[j, i], B[j], start, stop)
+
+
+@inner
+def decompose(A: FloatArray, n: Int, least: Float) -> None:
     """Replace the upper triangle of A by U with ``U'U = A``.
 
     Parameters
@@ -23,19 +56,17 @@ def decompose(A: FloatArray, n: int, least: float) -> None:
     least : float
         What a pivot is at least in exact arithmetic: a smaller one is rounding.
     """
-    for j in range(n):
-        root = np.sqrt(max(A[j, j], least))
-        A[j, j] = root
-        for k in range(j + 1, n):
-            A[j, k] /= root
-        for i in range(j + 1, n):
-            factor = A[j, i]
-            for k in range(i, n):
-                A[i, k] -= factor * A[j, k]
+    for i in range(n):
+        row = A[i]
+        _subtract_before(A, i, A, row, i, n)
+        root = np.sqrt(max(row[i], least))
+        row[i] = root
+        for k in range(np.uint64(i + 1), np.uint64(n)):
+            row[k] /= root
 
 
 @inner
-def solve_lower(U: FloatArray, n: int, B: FloatArray, width: int) -> None:
+def solve_lower(U: FloatArray, n: Int, B: FloatArray, width: Int) -> None:
     """Replace the first n rows of B by ``U'^-1 B``.
 
     Parameters
@@ -46,18 +77,15 @@ def solve_lower(U: FloatArray, n: int, B: FloatArray, width: int) -> None:
     B : ndarray of float64 of shape (>= n, >= width)
         INOUT.
     """
-    for j in range(n):
-        pivot = U[j, j]
-        for k in range(width):
-            B[j, k] /= pivot
-        for i in range(j + 1, n):
-            factor = U[j, i]
-            for k in range(width):
-                B[i, k] -= factor * B[j, k]
+    for i in range(n):
+        row, pivot = B[i], U[i, i]
+        _subtract_before(U, i, B, row, 0, width)
+        for k in range(np.uint64(width)):
+            row[k] /= pivot
 
 
 @inner
-def solve_upper(U: FloatArray, n: int, b: FloatArray) -> None:
+def solve_upper(U: FloatArray, n: Int, b: FloatArray) -> None:
     """Replace the first n elements of b, INOUT, by ``U^-1 b``."""
     for j in range(n - 1, -1, -1):
         total = b[j]
@@ -67,7 +95,7 @@ def solve_upper(U: FloatArray, n: int, b: FloatArray) -> None:
 
 
 @inner
-def add_product(W: FloatArray, n: int, sign: float, P: FloatArray) -> None:
+def add_product(W: FloatArray, n: Int, sign: Float, P: FloatArray) -> None:
     """Add ``sign * W'W`` of the first n rows of W to the upper triangle of P.
 
     Parameters
@@ -78,23 +106,16 @@ def add_product(W: FloatArray, n: int, sign: float, P: FloatArray) -> None:
     P : ndarray of float64 of shape (w, w)
         INOUT. Four rows at a time, whose products are added to each other first.
     """
-    width = P.shape[0]
-    whole = n - n % 4
+    width, whole = P.shape[0], n - n % 4
     for i in range(0, whole, 4):
         for j in range(width):
-            a, b = sign * W[i, j], sign * W[i + 1, j]
-            c, d = sign * W[i + 2, j], sign * W[i + 3, j]
+            a, b, c, d = W[i, j], W[i + 1, j], W[i + 2, j], W[i + 3, j]
             if a != 0.0 or b != 0.0 or c != 0.0 or d != 0.0:  # levels are mostly zero
-                for k in range(j, width):
-                    P[j, k] += (a * W[i, k] + b * W[i + 1, k]) + (
-                        c * W[i + 2, k] + d * W[i + 3, k]
-                    )
+                factors = (-sign * a, -sign * b, -sign * c, -sign * d)
+                _subtract_four(P[j], factors, W, i, j, width)
     for i in range(whole, n):
         for j in range(width):
-            a = sign * W[i, j]
-            if a != 0.0:
-                for k in range(j, width):
-                    P[j, k] += a * W[i, k]
+            _subtract(P[j], -sign * W[i, j], W[i], j, width)
 
 
 @kernel
