@@ -164,7 +164,7 @@ def solve_fixed(
             inverse[j, k] = 1.0 if k == j else 0.0
         U[j, j] += ridge if j > 0 else 0.0
         fixed[j, 0], fixed[j, 1], fixed[j, 2] = S[j, f], S[j, f], 0.0
-    decompose(U, f, ridge)
+    decompose(U, f, min(ridge, U[0, 0]))  # the first pivot, and what the others have at least
     solve_lower(U, f, fixed, 2)
     solve_upper(U, f, fixed[:, 0])
     solve_lower(U, f, inverse, f)
