@@ -64,7 +64,7 @@ class MixedData:
     ------
     ValueError
         If shapes do not fit each other, a code is not in 0..T-1, weights are negative, not finite
-        or all zero, or X holds infinite values or the loss refuses the targets.
+        or all zero, X holds infinite values, or the loss refuses the targets.
     """
 
     X: FloatArray
@@ -88,6 +88,11 @@ class MixedData:
             raise ValueError("X must hold finite values or NaN, found an infinite one.")
         if not (np.all(self.weight >= 0.0) and 0.0 < self.weight.sum() < math.inf):
             raise ValueError("weight must hold finite values >= 0, one of them positive.")
+        if not 0 <= self.task.min() <= self.task.max() < self.n_tasks:
+            raise ValueError(
+                f"task must hold codes from 0 to {self.n_tasks - 1}, got {self.task.min()} to "
+                f"{self.task.max()}."
+            )
         self.loss.check_target(self.y[self.weight > 0.0])
 
     def in_unit(self) -> tuple[MixedData, float]:

@@ -44,7 +44,7 @@ class MixedModel:
     variances: tuple[Variances, ...]
 
     def __post_init__(self) -> None:
-        for array in (self.fixed, self.effects, self.limits):
+        for array in (self.design.columns, self.fixed, self.effects, self.limits):
             array.flags.writeable = False
 
     def predict(self, X: FloatArray, task: IntArray, team: Team | None = None) -> FloatArray:
