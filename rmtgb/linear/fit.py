@@ -7,7 +7,7 @@ the variances anew (Breslow and Clayton (1993), "Approximate inference in genera
 models", JASA 88). For the Huber loss the hessian is that of the parabola above it.
 
 Absolute and quantile errors have no hessian. They get the location of a Huber loss, whose delta
-follows the residuals of squared error, and then the best constant is added: slopes of a
+follows the residuals, and then the best constant is added: slopes of a
 quantile that differ from those of the middle are left to what comes after.
 """
 
@@ -28,7 +28,6 @@ from rmtgb.linear.system import MixedRows
 from rmtgb.linear.variances import Variances
 from rmtgb.losses import Loss
 from rmtgb.losses.huber import Huber, robust_scale
-from rmtgb.losses.squared_error import SquaredError
 from rmtgb.tasks.index import TaskIndex
 
 #: Delta of the Huber loss in robust standard deviations of residuals: 95 % efficient if they are
@@ -224,13 +223,11 @@ def _shifted(
     design: Design, data: MixedData, variances: tuple[Variances, ...] | None, team: Team
 ) -> MixedModel:
     """Fit the location of a robust loss, and add the best constant for an absolute one."""
-    squared = replace(data, loss=SquaredError())
-    model = _minimise(design, squared, variances, team)
-    for robust in (True, False):
+    residuals = data.y
+    for _ in range(2):  # the scale of targets leads to that of residuals
+        delta = EFFICIENT_DELTA * robust_scale(residuals, data.weight)
+        model = _minimise(design, replace(data, loss=Huber(delta)), variances, team)
         residuals = data.y - model.predict(data.X, data.task, team)[0]
-        if robust:
-            delta = EFFICIENT_DELTA * robust_scale(residuals, data.weight)
-            model = _minimise(design, replace(data, loss=Huber(delta)), variances, team)
     shift = data.loss.fit_intercept(residuals, data.weight)
     fixed = model.fixed.copy()
     fixed[:, 0] += shift

@@ -19,6 +19,7 @@ from rmtgb.linear.variances import (
     usual_variances,
 )
 from rmtgb.losses import Loss, gradients
+from rmtgb.losses.huber import Huber
 from rmtgb.losses.pointwise import sum_losses
 from rmtgb.losses.poisson import Poisson
 from rmtgb.losses.squared_error import SquaredError
@@ -158,24 +159,33 @@ class NewtonSteps:
         raw[output] = old
         return 0.0
 
-    def _system(self, output: int, rows: MixedRows) -> MixedSystem:
-        """Sum the products of working weights and working responses, less the center."""
-        gradient, hessian = gradients(
-            self.target.loss, self.target.y, self._raw, self.target.weight
-        )
+    def _system(self, output: int, rows: MixedRows, modified: bool = False) -> MixedSystem:
+        """Sum the products of working weights and working responses, less the center.
+
+        With modified residuals weights stay what they are: the curvature of losses with identity
+        link is at most one.
+        """
+        target = self.target
+        gradient, hessian = gradients(target.loss, target.y, self._raw, target.weight)
+        curvature = target.weight if modified else hessian[output]
         moves = np.divide(
-            gradient[output], hessian[output],
-            out=np.zeros(self.target.y.size), where=hessian[output] > 0.0,
-        )  # fmt: skip
+            gradient[output], curvature, out=np.zeros(target.y.size), where=curvature > 0.0
+        )
         response = (self._raw[output] - self._center[output]) - moves
-        return rows.assemble(response, hessian[output])
+        return rows.assemble(response, curvature)
 
     def _estimate(self, output: int, system: MixedSystem) -> None:
-        """Estimate the variances of an output, unless they are given."""
+        """Estimate the variances of an output, unless they are given.
+
+        The sum of squares with Huber's weights goes with the size of wild residuals, and variances
+        over it would vanish; that of modified residuals is bounded (Huber, "Robust statistics",
+        1981, section 7.8).
+        """
         if self._estimates == 0:
             return
-        if self.sample is not self.rows:
-            system = self._system(output, self.sample)
+        modified = isinstance(self.target.loss, Huber)
+        if modified or self.sample is not self.rows:
+            system = self._system(output, self.sample, modified)
         self._variances[output] = estimate_variances(
             system, self._variances[output], self.target.noise, self.target.highest
         )

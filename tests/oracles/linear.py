@@ -41,3 +41,32 @@ def restricted_likelihood(F, y, weight, task, n_tasks, ratios, ridge, noise=None
     return (
         freedom * np.log(noise) + rest / noise + np.linalg.slogdet(V)[1] + np.log(precision)
     )
+
+
+def penalised_loss(coefficients, F, y, weight, task, n_tasks, ratios, ridge, loss):
+    """Return loss plus penalty of a flat vector of coefficients (K, 1 + q + T r)."""
+    K = len(ratios)
+    by_output = coefficients.reshape(K, -1)
+    raw, penalty = np.empty((K, len(y))), 0.0
+    for k in range(K):
+        fixed = by_output[k, : F.shape[1]]
+        effects = by_output[k, F.shape[1] :].reshape(n_tasks, -1)
+        raw[k] = F @ fixed + (F[:, : effects.shape[1]] * effects[task]).sum(axis=1)
+        penalty += 0.5 * ridge[k] * (fixed[1:] ** 2).sum() + 0.5 * (effects**2 / ratios[k]).sum()
+    return weight @ POINTWISE[loss](y, raw) + penalty
+
+
+def _huber(y, raw, delta=1.0):
+    distance = np.abs(y - raw[0])
+    return np.where(distance <= delta, distance**2 / 2, delta * (distance - delta / 2))
+
+
+#: Losses of rows by name, for y (n,) and raw predictions (K, n).
+POINTWISE = {
+    "log_loss": lambda y, raw: np.logaddexp(0.0, raw[0]) - y * raw[0],
+    "multiclass": lambda y, raw: (
+        np.logaddexp.reduce(raw, axis=0) - raw[y.astype(int), np.arange(y.size)]
+    ),
+    "poisson": lambda y, raw: np.exp(raw[0]) - y * raw[0],
+    "huber": _huber,
+}
