@@ -1,4 +1,4 @@
-"""From features to the columns of a linear model: numbers on one scale, categories as indicators."""
+"""From features to columns of a linear model: numbers on one scale, levels as indicators."""
 
 from __future__ import annotations
 

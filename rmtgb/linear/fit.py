@@ -186,9 +186,7 @@ def _fit(
         model = _shifted(design, in_unit, variances, team)
     with np.errstate(over="ignore"):
         limits = model.limits * unit
-    return replace(
-        model, fixed=model.fixed * unit, effects=model.effects * unit, limits=limits
-    )
+    return replace(model, fixed=model.fixed * unit, effects=model.effects * unit, limits=limits)
 
 
 def _minimise(

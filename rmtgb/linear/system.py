@@ -79,7 +79,9 @@ class MixedRows:
         starts, stops = index.offsets[:-1][with_gram], index.offsets[1:][with_gram]
         n_pieces = -(-(stops - starts) // PIECE_ROWS)
         slot_of_piece = np.repeat(np.arange(starts.size), n_pieces)
-        number = np.arange(slot_of_piece.size) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+        number = np.arange(slot_of_piece.size) - np.repeat(
+            np.cumsum(n_pieces) - n_pieces, n_pieces
+        )
         first = starts[slot_of_piece] + number * PIECE_ROWS
         last = np.minimum(first + PIECE_ROWS, stops[slot_of_piece])
         pieces = np.column_stack([first, last])
@@ -112,9 +114,7 @@ class MixedRows:
         MixedSystem
         """
         index, columns = self.index, self.design.columns
-        rows = TaskRows(
-            self.X, columns, index.order, index.offsets, response, np.sqrt(weight)
-        )
+        rows = TaskRows(self.X, columns, index.order, index.offsets, response, np.sqrt(weight))
         n_pieces, width = self.slot_of_piece.size, self.width
         by_piece = np.empty((n_pieces, self.n_effects, width))
         sizes = np.cumsum(self.pieces[:, 1] - self.pieces[:, 0])

@@ -150,9 +150,7 @@ def estimate_variances(
         step = _step(here, damping, stride, highest)
         if not -math.fsum(step * here.gradient) > TOLERANCE * stride:
             break
-        there = _point(
-            system, here.variances.moved(here.variances.logarithms + step), noise
-        )
+        there = _point(system, here.variances.moved(here.variances.logarithms + step), noise)
         if there.value < here.value:
             here, damping, stride = there, damping * SUCCESS, min(stride * GROWTH, LONGEST_STRIDE)
         elif stride > 1.0:

@@ -61,7 +61,9 @@ def test_tasks_are_told_apart(loss, least):
 def test_separable_classes_have_finite_odds():
     X = np.linspace(-1.0, 1.0, 100)[:, None]
     y, task = (X[:, 0] > 0).astype(float), np.arange(100) % 4
-    data = MixedData(X, np.zeros(1, bool), y, task, 4, np.ones(100), make_loss("log_loss", n_classes=2))
+    data = MixedData(
+        X, np.zeros(1, bool), y, task, 4, np.ones(100), make_loss("log_loss", n_classes=2)
+    )
     raw = fit_mixed(data).predict(X, task)
     assert np.abs(raw).max() < 40
     assert ((raw[0] > 0) == y).all()
@@ -72,7 +74,9 @@ def test_counts_that_vary_too_much_are_not_believed():
     rng = np.random.default_rng(0)
     task = np.repeat(np.arange(20), 10)
     y = rng.poisson(20 * rng.gamma(0.05, 20, 200)).astype(float)
-    data = MixedData(np.zeros((200, 0)), np.zeros(0, bool), y, task, 20, np.ones(200), make_loss("poisson"))
+    data = MixedData(
+        np.zeros((200, 0)), np.zeros(0, bool), y, task, 20, np.ones(200), make_loss("poisson")
+    )
     effects = fit_mixed(data).effects[0, :, 0]
     means = np.log(np.maximum([y[task == t].mean() for t in range(20)], 1e-3) / y.mean())
     assert np.abs(effects).max() < 0.5 * np.abs(means).max()
@@ -82,7 +86,9 @@ def test_heavy_tails_of_counts_leave_predictions_finite():
     rng = np.random.default_rng(0)
     X = np.exp(3 * rng.normal(size=(500, 3)))
     y = rng.poisson(np.exp(np.clip(np.log(X[:, 0]) * 2, -5, 12))).astype(float)
-    data = MixedData(X, np.zeros(3, bool), y, np.arange(500) % 7, 7, np.ones(500), make_loss("poisson"))
+    data = MixedData(
+        X, np.zeros(3, bool), y, np.arange(500) % 7, 7, np.ones(500), make_loss("poisson")
+    )
     raw = fit_mixed(data).predict(np.vstack([X, 1e6 * X]), np.arange(1000) % 7)
     assert np.isfinite(raw).all()
     assert raw.max() < 2 * np.log(y.max())

@@ -37,9 +37,7 @@ def test_the_optimum_is_that_of_a_search_by_values_alone(seed):
         )  # fmt: skip
         return prior + likelihood
 
-    found = estimate_variances(
-        rows.assemble(data.y, data.weight), usual, Noise(1e-300, math.inf)
-    )
+    found = estimate_variances(rows.assemble(data.y, data.weight), usual, Noise(1e-300, math.inf))
     options = {"xatol": 1e-3, "fatol": 1e-4, "maxiter": 4000}
     best = scipy.optimize.minimize(
         criterion, usual.logarithms, method="Nelder-Mead", options=options

@@ -14,9 +14,7 @@ def normal_equations(F, y, weight, task, n_tasks, ratios, ridge):
     """Solve Henderson's mixed model equations; return fixed part and effects (T, r)."""
     Z = effects_of_tasks(F, task, n_tasks, len(ratios))
     C = np.hstack([F, Z])
-    penalty = np.concatenate(
-        [[0.0], np.full(F.shape[1] - 1, ridge), np.tile(1 / ratios, n_tasks)]
-    )
+    penalty = np.concatenate([[0.0], np.full(F.shape[1] - 1, ridge), np.tile(1 / ratios, n_tasks)])
     A = C.T @ (weight[:, None] * C) + np.diag(penalty)
     solution = np.linalg.solve(A, C.T @ (weight * y))
     return solution[: F.shape[1]], solution[F.shape[1] :].reshape(n_tasks, -1)
@@ -38,9 +36,7 @@ def restricted_likelihood(F, y, weight, task, n_tasks, ratios, ridge, noise=None
     rest = wy @ inverse @ wy - (one @ inverse @ wy) ** 2 / precision
     freedom = weight.sum() - 1
     noise = rest / freedom if noise is None else noise
-    return (
-        freedom * np.log(noise) + rest / noise + np.linalg.slogdet(V)[1] + np.log(precision)
-    )
+    return freedom * np.log(noise) + rest / noise + np.linalg.slogdet(V)[1] + np.log(precision)
 
 
 def penalised_loss(coefficients, F, y, weight, task, n_tasks, ratios, ridge, loss):

@@ -14,8 +14,6 @@ of which the smaller is taken. By D being a factor, not a divisor, variances may
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.jit import inner, kernel
 from rmtgb.linear.kernels.rows import TaskRows, fill_row
