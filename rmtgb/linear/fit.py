@@ -58,12 +58,6 @@ class MixedData:
     weight : ndarray of float64 of shape (n,)
         Weights >= 0, one of them positive. A weight of two is the same as two rows.
     loss : Loss
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit each other, a code is not in 0..T-1, weights are negative, not finite
-        or all zero, X holds infinite values, or the loss refuses the targets.
     """
 
     X: FloatArray
@@ -74,7 +68,15 @@ class MixedData:
     weight: FloatArray
     loss: Loss
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse what no model can be fitted to.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit each other, a code is not in 0..T-1, weights are negative, not
+            finite or all zero, X holds infinite values, or the loss refuses the targets.
+        """
         n = self.y.size
         shapes = {"y": (n,), "task": (n,), "weight": (n,), "categorical": self.X.shape[1:]}
         for name, shape in shapes.items():
@@ -124,7 +126,13 @@ def fit_mixed(data: MixedData, team: Team | None = None) -> MixedModel:
     Returns
     -------
     MixedModel
+
+    Raises
+    ------
+    ValueError
+        See :meth:`MixedData.check`.
     """
+    data.check()
     team = team or Team(1)
     data = replace(data, X=as_kernels_take(data.X, np.float64))
     used = data.weight > 0.0
@@ -160,8 +168,10 @@ def out_of_fold(
     Raises
     ------
     ValueError
-        If fold has another shape, or all rows of positive weight are in one fold.
+        If fold has another shape, or all rows of positive weight are in one fold; and see
+        :meth:`MixedData.check`.
     """
+    data.check()
     if fold.shape != data.y.shape:
         raise ValueError(f"fold must have shape {data.y.shape}, got {fold.shape}.")
     team = team or Team(1)
@@ -169,6 +179,8 @@ def out_of_fold(
     raw = np.empty((data.loss.n_outputs, data.y.size))
     for number in np.unique(fold):
         here = fold == number
+        if not np.any(data.weight[~here] > 0.0):
+            raise ValueError(f"fold must leave rows of positive weight outside of fold {number}.")
         others = replace(data, weight=np.where(here, 0.0, data.weight))
         fitted = _fit(model.design, others, model.variances, team)
         raw[:, here] = fitted.predict(data.X[here], data.task[here], team)

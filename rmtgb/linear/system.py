@@ -50,7 +50,8 @@ class MixedRows:
     X : ndarray of float64 of shape (n, p)
     index : TaskIndex
         Of the rows that take part.
-    weight : ndarray of float64 of shape (n,)
+    total_weight : float
+        Weight of these rows, which counts as their number.
     slots : ndarray of int64 of shape (T,)
         See :func:`rmtgb.linear.kernels.tasks.sum_tasks`.
     pieces : ndarray of int64 of shape (n_pieces, 2)
@@ -62,7 +63,7 @@ class MixedRows:
     design: Design
     X: FloatArray
     index: TaskIndex
-    weight: FloatArray
+    total_weight: float
     slots: IntArray
     pieces: IntArray
     slot_of_piece: IntArray
@@ -85,7 +86,9 @@ class MixedRows:
         first = starts[slot_of_piece] + number * PIECE_ROWS
         last = np.minimum(first + PIECE_ROWS, stops[slot_of_piece])
         pieces = np.column_stack([first, last])
-        return cls(design, X, index, weight, slots, pieces, slot_of_piece, team)
+        # math.fsum rounds once: neither order nor processor has a say
+        total_weight = math.fsum(weight[index.order].tolist())
+        return cls(design, X, index, total_weight, slots, pieces, slot_of_piece, team)
 
     @property
     def n_effects(self) -> int:
@@ -96,10 +99,6 @@ class MixedRows:
     def width(self) -> int:
         """Number of columns with intercept and response."""
         return self.design.n_fixed + 1
-
-    def total_weight(self) -> float:
-        """Return the weight of the rows that take part, which counts as a number of rows."""
-        return math.fsum(self.weight[self.index.order])
 
     def assemble(self, response: FloatArray, weight: FloatArray) -> MixedSystem:
         """Sum the products of a working response.
@@ -260,7 +259,6 @@ def _solve_fixed(
     n = total.shape[0] - 1
     U, inverse, fixed = np.empty((n, n)), np.empty((n, n)), np.empty((n, 3))
     solve_fixed(total, ridge, U, inverse, fixed)
-    # math.fsum rounds once: neither order nor processor has a say
     explained = math.fsum(fixed[:, 1] * fixed[:, 1])
     rest = max(float(total[n, n]) - explained, SMALLEST_REST * float(total[n, n]))
     determinant += 2.0 * math.fsum(map(math.log, np.diag(U)))

@@ -174,7 +174,7 @@ def _step(point: _Point, damping: float, stride: float, highest: float) -> Float
 
 def _point(system: MixedSystem, variances: Variances, noise: Noise) -> _Point:
     solution = system.solve(variances.ratios, variances.ridge, keep=True)
-    freedom = max(system.rows.total_weight() - 1.0, 1.0)
+    freedom = max(system.rows.total_weight - 1.0, 1.0)
     noise_variance = noise.estimate(solution.rest, freedom)
     value, pull, information = _prior(variances)
     gradient = np.zeros(pull.size)

@@ -106,6 +106,13 @@ def test_folds_are_predicted_by_fits_to_the_others(loss):
             np.testing.assert_allclose(raw[:, alone], fixed_part, rtol=1e-8, atol=1e-10)
 
 
+def test_a_fold_may_hold_all_that_was_ever_counted():
+    data = tiny([0.0, 0.0, 0.0, 0.0, 3.0, 5.0], task=[0, 0, 1, 1, 0, 1], loss="poisson")
+    raw = out_of_fold(fit_mixed(data), data, np.array([0, 0, 0, 0, 1, 1]))
+    assert np.isfinite(raw).all()
+    assert raw[0, 4:].max() < -10  # nothing was counted outside
+
+
 def test_a_held_out_target_does_not_matter_to_its_prediction():
     data = mixed_data()
     model, fold = fit_mixed(data), np.arange(data.y.size) % 4
@@ -256,7 +263,7 @@ def test_inputs_may_be_of_other_orders_and_read_only():
 )
 def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        replace(mixed_data(), **change)
+        fit_mixed(replace(mixed_data(), **change))
 
 
 def test_predict_and_folds_refuse_what_does_not_fit():
@@ -268,5 +275,5 @@ def test_predict_and_folds_refuse_what_does_not_fit():
         model.predict(data.X, data.task + 6)
     with pytest.raises(ValueError, match="fold must have shape"):
         out_of_fold(model, data, np.zeros(3, dtype=np.int64))
-    with pytest.raises(ValueError, match="one of them positive"):
+    with pytest.raises(ValueError, match="outside of fold 0"):
         out_of_fold(model, data, np.zeros(120, dtype=np.int64))
