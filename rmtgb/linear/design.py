@@ -190,3 +190,8 @@ def _share_within(
     totals = np.bincount(task, weight, n_tasks)
     between = np.sum(sums * sums / np.maximum(totals, np.finfo(np.float64).tiny))
     return float(1.0 - between / np.sum(totals))
+
+
+def as_kernels_take(array: Any, dtype: Any = None) -> Any:
+    """Give an array the one type for which kernels are compiled; mostly a no-op."""
+    return np.require(array, dtype, ["C", "W"])

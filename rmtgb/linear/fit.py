@@ -20,8 +20,8 @@ import numpy as np
 
 from rmtgb._common import BoolArray, FloatArray, IntArray
 from rmtgb.engine.team import Team
-from rmtgb.linear.design import Design
-from rmtgb.linear.model import MixedModel, as_kernels_take
+from rmtgb.linear.design import Design, as_kernels_take
+from rmtgb.linear.model import MixedModel
 from rmtgb.linear.newton import NewtonSteps, Target
 from rmtgb.linear.sample import sample_of_tasks
 from rmtgb.linear.system import MixedRows

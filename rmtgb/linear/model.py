@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.team import Team
-from rmtgb.linear.design import Design
+from rmtgb.linear.design import Design, as_kernels_take
 from rmtgb.linear.kernels.rows import predict_rows
 from rmtgb.linear.variances import Variances
 
@@ -104,8 +103,3 @@ def predict(
 
     team.map(fill, range(0, task.size, ROWS_AT_A_TIME))
     return raw
-
-
-def as_kernels_take(array: Any, dtype: Any = None) -> Any:
-    """Give an array the one type for which kernels are compiled; mostly a no-op."""
-    return np.require(array, dtype, ["C", "W"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.team import Team
-from rmtgb.linear.design import Design
+from rmtgb.linear.design import Design, as_kernels_take
 from rmtgb.linear.kernels.rows import TaskRows
 from rmtgb.linear.kernels.tasks import (
     TILE_ROWS,
@@ -112,7 +112,7 @@ class MixedRows:
         -------
         MixedSystem
         """
-        index, columns = self.index, self.design.columns
+        index, columns = self.index, as_kernels_take(self.design.columns)
         rows = TaskRows(self.X, columns, index.order, index.offsets, response, np.sqrt(weight))
         n_pieces, width = self.slot_of_piece.size, self.width
         by_piece = np.empty((n_pieces, self.n_effects, width))

@@ -9,6 +9,8 @@ import pytest
 from rmtgb.engine.team import Team
 from rmtgb.linear import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear import system as system_module
+from rmtgb.linear.fit import _fit
+from rmtgb.linear.kernels import rows, tasks, triangular
 from rmtgb.losses import make_loss
 from tests.linear.cases import mixed_data
 
@@ -91,8 +93,6 @@ def test_folds_are_predicted_by_fits_to_the_others(loss):
     raw = out_of_fold(model, data, fold)
     for number in range(3):
         here = fold == number
-        from rmtgb.linear.fit import _fit  # at known variances and design
-
         left = replace(
             data, X=data.X[~here], y=data.y[~here], task=data.task[~here],
             weight=data.weight[~here],
@@ -277,3 +277,15 @@ def test_predict_and_folds_refuse_what_does_not_fit():
         out_of_fold(model, data, np.zeros(3, dtype=np.int64))
     with pytest.raises(ValueError, match="outside of fold 0"):
         out_of_fold(model, data, np.zeros(120, dtype=np.int64))
+
+
+def test_kernels_are_compiled_for_one_type_of_arrays():
+    data = mixed_data(n_levels=3)
+    model = fit_mixed(data)  # its arrays are read-only
+    out_of_fold(model, data, np.arange(120) % 2)
+    for kernel in (
+        rows.predict_rows, rows.weighted_moments, tasks.sum_pieces, tasks.sum_tasks,
+        tasks.solve_tasks, tasks.sum_derivatives, triangular.solve_fixed,
+        triangular.solve_positive,
+    ):  # fmt: skip
+        assert len(getattr(kernel, "signatures", [0])) == 1
