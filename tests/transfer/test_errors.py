@@ -884,6 +884,48 @@ def test_equivalents_ignore_inactive_tasks_and_scale():
             )
 
 
+# Weights with which hardly more rows count than there are features.
+UNEQUAL = [([4, 9, 9], 3, [1, 1e-25, 1e-26]), ([2, 3, 8], 2, [1, 1e-3, 1e-3])]
+
+
+@pytest.mark.parametrize(("counts", "d", "weights"), [*UNEQUAL, ([1, 2, 9], 3, [1, 1, 1e-300])])
+def test_second_order_is_refused_near_its_pole(counts, d, weights):
+    known = LinearTransferProblem(counts, [1, 1, 1], shift_gram=np.eye(2), n_features=d)
+    with pytest.raises(ValueError, match='method="auto" has no such limit'):
+        weighted_error(known, weights, method="second_order")
+    assert weighted_error(known, weights, n_draws=10).error > 0
+
+
+def test_refusal_of_the_second_order_tells_the_condition():
+    counts, d, weights = UNEQUAL[1]
+    known = LinearTransferProblem(counts, [1, 1, 1], shift_gram=np.eye(2), n_features=d)
+    with pytest.raises(ValueError, match=r"at least 4 effective rows.*these leave 2\.\d+;"):
+        weighted_error(known, weights, method="second_order")
+
+
+def test_equivalents_are_refused_or_within_sight_of_the_exact_error():
+    rng = np.random.default_rng(0)
+    answered = refused = 0
+    for _ in range(400):
+        d = int(rng.integers(1, 8))
+        counts = rng.choice([1, d, d + 1, d + 2, 2 * d + 3, 20 * d], size=2)
+        if counts.sum() <= d + 1:
+            continue
+        known = LinearTransferProblem(counts, [1, 1], shift_gram=[[1]], n_features=d)
+        weights = [1, 10 ** rng.uniform(-6, 6) * 10 ** rng.choice([0.0, 0.0, -30.0])]
+        try:
+            second = weighted_error(known, weights, method="second_order")
+        except ValueError:
+            refused += 1
+            continue
+        exact = weighted_error(known, weights)
+        # Far better on average; without refusal it is off a hundredfold, or negative.
+        assert 0.8 < second.error / exact.error < 1.2
+        answered += 1
+    assert answered > 150
+    assert refused > 50
+
+
 # --- subsets -------------------------------------------------------------------------------
 
 
