@@ -201,7 +201,7 @@ def test_few_main_rows_gain_from_any_rows_that_make_the_error_finite(n_main):
     assert limits.gain == limits.shift_factor == limits.largest_shift == np.inf
     assert limits.largest_noise_ratio == limits.largest_noise_ratio_without_shift == np.inf
     assert limits.helpful_sample_sizes == ((4 - n_main, np.inf),)
-    assert limits.first_row_helps
+    assert limits.first_row_helps is (n_main == 4)  # before that one row does not make it finite
     assert limits.many_rows_help
 
 
@@ -282,3 +282,12 @@ def test_refuses_other_covariances():
         p = LinearTransferProblem([8, 8], [1, 1], coefficients=W, **params)
         with pytest.raises(ValueError, match="one covariance of all rows"):
             break_even(p)
+
+
+@pytest.mark.parametrize(("n_main", "helps"), [(2, False), (5, False), (6, True)])
+def test_the_first_row_helps_only_if_it_makes_the_error_finite(n_main, helps):
+    # Of d + 2 = 7 rows for a finite error 6 must be there already.
+    p = LinearTransferProblem([n_main, 12], [1, 1], shift_gram=[[1]], n_features=5)
+    limits = break_even(p)
+    assert limits.first_row_helps is helps
+    assert limits.helpful_sample_sizes == ((6 - n_main, np.inf),)
