@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from rmtgb._common import FloatArray
-from rmtgb.transfer.basic_errors import fit_variances
+from rmtgb.transfer.basic_errors import main_only_error, pooled_rows_error, spread
 from rmtgb.transfer.branch_and_bound import CertifiedMinimum, minimise
 from rmtgb.transfer.fixed_design import FixedDesign
 from rmtgb.transfer.one_knob import KnobCoefficients, knob_coefficients
@@ -19,6 +19,9 @@ from rmtgb.transfer.results import OptimalWeights
 
 _FIXED_TOLERANCE, _FIXED_NODES = 1e-6, 50_000
 _RANDOM_TOLERANCE, _RANDOM_NODES = 1e-3, 2_000
+# Logarithm of the factor by which a search may leave the weight of large samples. In 90 % of 222
+# random problems the optimum was within a factor of 1.4 of it; a search this wide missed none.
+_LOG_REACH = 10.0
 # Share of a task in a direction from which on it counts as all or nothing.
 _ONE_TASK = 1e-12
 
@@ -34,32 +37,44 @@ class RandomDesignError:
     Parameters
     ----------
     problem : LinearTransferProblem
-        A main and an auxiliary task with a common covariance, more than ``d + 1`` rows together.
+        A main task and one or more auxiliary tasks, all with rows, which share the weight a; a
+        common covariance, more than ``d + 1`` rows together.
     """
 
     def __init__(self, problem: LinearTransferProblem) -> None:
-        self.n_main, self.n_auxiliary = (int(n) for n in problem.n_samples)
+        counts = problem.n_samples
+        self.n_main, self.n_auxiliary = int(counts[0]), int(counts[1:].sum())
         self.n_features = problem.n_features
-        self.noise = problem.noise_variance
-        self.shift2 = float(problem.gram[1, 1])
-        self.alone = fit_variances(problem)
+        share = np.concatenate([[0.0], counts[1:] / self.n_auxiliary])
+        self.noise = np.array([problem.noise_variance[0], share @ problem.noise_variance])
+        self.shift2, self.dispersion = spread(share, problem.gram)
+        main_only = main_only_error(problem)
+        self.ends, self._end_variances = [main_only, np.inf], [main_only, np.inf]
+        if self.n_auxiliary > self.n_features + 1:
+            others = pooled_rows_error(problem, np.arange(problem.n_tasks) > 0)
+            self.ends[1], self._end_variances[1] = others.error, others.variance
         self._memory: dict[float, KnobCoefficients] = {}
 
     def minimum(self) -> CertifiedMinimum:
-        """Minimise over all weights."""
+        """Minimise over all weights; only with one auxiliary task the gap becomes small."""
         even = _even_position(self.noise)
-        # The optimum of large samples: the noise of the auxiliary task inflated by its shift.
-        inflated = self.noise[1] + self.n_auxiliary * self.shift2 / self.n_features
+        # The optimum of large samples: the noise of the auxiliary rows inflated by the shifts.
+        bias2 = self.shift2 * self.n_auxiliary / self.n_features
+        inflated = self.noise[1] + bias2 + self.dispersion
         guess = _even_position(np.array([self.noise[0], inflated]))
         inside = [u for u in (even, guess) if 0 < u < 1]
         inside += [self._descend(u) for u in inside]
-        return minimise(self.error, self.lower_bound, inside, _RANDOM_TOLERANCE, _RANDOM_NODES)
+        # The bound leaves out the dispersion, so that further nodes would be of no use with it.
+        nodes = 0 if self.dispersion > 0 else _RANDOM_NODES
+        return minimise(self.error, self.lower_bound, inside, _RANDOM_TOLERANCE, nodes)
 
     def error(self, u: float) -> float:
         """Return squared bias and variance together."""
         if u in (0.0, 1.0):
-            return float(self.alone[int(u)]) + u * self.shift2
-        return self._variance(u) + self._factors(u).mean_shift * self.shift2
+            return self.ends[int(u)]
+        factors = self._factors(u)
+        bias2 = factors.mean_shift * self.shift2 + factors.dispersion * self.dispersion
+        return self._variance(u) + bias2
 
     def lower_bound(self, low: float, high: float) -> float:
         """Bound the error on an interval from below.
@@ -79,8 +94,8 @@ class RandomDesignError:
 
     def _variance(self, u: float) -> float:
         """Return the variance, at the ends its limit even if a task alone has an infinite one."""
-        if u in (0.0, 1.0) and np.isfinite(self.alone[int(u)]):
-            return float(self.alone[int(u)])
+        if u in (0.0, 1.0) and np.isfinite(self._end_variances[int(u)]):
+            return self._end_variances[int(u)]
         factors = self._factors(u)
         return float(factors.main_noise * self.noise[0] + factors.auxiliary_noise * self.noise[1])
 
@@ -93,11 +108,15 @@ class RandomDesignError:
         return self._memory[u]
 
     def _descend(self, start: float) -> float:
-        around = (start / 2, (1 + start) / 2)
+        """Search near a position, over the logarithm of the weight: it may be tiny."""
+        centre = np.log(start / (1 - start))
         found = minimize_scalar(
-            self.error, bounds=around, method="bounded", options={"xatol": 1e-9}
+            lambda log_weight: self.error(_position(log_weight)),
+            bounds=(centre - _LOG_REACH, centre + _LOG_REACH),
+            method="bounded",
+            options={"xatol": 1e-6},
         )
-        return float(found.x)
+        return _position(found.x)
 
 
 class FixedDesignError:
@@ -156,6 +175,11 @@ class FixedDesignError:
         own = np.divide((1 - pull) ** 2, 1 - self.mu, out=np.zeros_like(pull), where=self.mu < 1)
         other = np.divide(pull**2, self.mu, out=np.zeros_like(pull), where=self.mu > 0)
         return float(np.diag(self.metric) @ (own * self.noise[0] + other * self.noise[1]))
+
+
+def _position(log_weight: float) -> float:
+    """Return u, in (0, 1) as far as it is not rounded to an end."""
+    return float(1.0 / (1.0 + np.exp(-log_weight)))
 
 
 def _even_position(noise: FloatArray) -> float:
