@@ -22,8 +22,8 @@ _RANDOM_TOLERANCE, _RANDOM_NODES = 1e-3, 2_000
 # Logarithm of the factor by which a search may leave the weight of large samples. In 90 % of 222
 # random problems the optimum was within a factor of 1.4 of it; a search this wide missed none.
 _LOG_REACH = 10.0
-# Share of a task in a direction from which on it counts as all or nothing.
-_ONE_TASK = 1e-12
+# Share of a task in a direction below which it is rounding: the square of what that leaves of a 0.
+_ONE_TASK = 1e-26
 
 
 def weights_at(u: float) -> FloatArray:
@@ -120,10 +120,11 @@ class RandomDesignError:
 
 
 class FixedDesignError:
-    """Exact error of given designs over ``u = a / (1 + a)``, with bounds on intervals.
+    """Exact error of given designs over u with the weight ``a = c u / (1 - u)``, and its bounds.
 
-    In the basis V that makes both second moments diagonal, ``V' (S_0 + S_1) V = I`` and
-    ``V' S_1 V = diag(mu)``.
+    The unit c is the ratio of noise variances ``s_0 / s_1``, by which weights are of order one, or 1
+    if there is none. In the basis V that makes both second moments diagonal,
+    ``V' (S_0 + c S_1) V = I`` and ``c V' S_1 V = diag(mu)``.
 
     Parameters
     ----------
@@ -132,15 +133,27 @@ class FixedDesignError:
     """
 
     def __init__(self, design: FixedDesign) -> None:
-        S0, S1 = design.moments
-        root = np.linalg.inv(np.linalg.cholesky(S0 + S1))
-        mu, rotation = np.linalg.eigh(root @ S1 @ root.T)
-        V = root.T @ rotation
+        noise = design.noise_variance
+        self.unit = float(noise[0] / noise[1]) if (noise > 0).all() else 1.0
+        self.noise = noise * [1.0, self.unit]
+        main, auxiliary = design.designs[0], np.sqrt(self.unit) * design.designs[1]
+        Q, R = np.linalg.qr(np.concatenate([main, auxiliary]))
+        Q0, Q1 = Q[: len(main)], Q[len(main) :]
+        Z = _common_directions(Q0, Q1)
+        #: Share of the main task in each direction, and of the auxiliary one: they sum to one.
+        self.rest, self.mu = (np.sum((part @ Z) ** 2, axis=0) for part in (Q0, Q1))
         # Directions of one task only are told exactly, as their limits at the ends differ.
-        self.mu = np.where(mu < _ONE_TASK, 0.0, np.where(mu > 1 - _ONE_TASK, 1.0, mu))
-        self.shift = np.linalg.solve(V, design.shifts[1])
-        self.metric = V.T @ design.metric @ V
-        self.noise = design.noise_variance
+        self.rest[self.rest < _ONE_TASK], self.mu[self.mu < _ONE_TASK] = 0.0, 0.0
+        self.shift = Z.T @ R @ design.shifts[1]
+        if design.test_root is None:
+            self.metric_root = np.linalg.qr(Q0 @ Z, mode="r") / np.sqrt(len(main))
+        else:
+            self.metric_root = design.test_root @ np.linalg.solve(R, Z)
+        self.lengths2 = np.sum(self.metric_root**2, axis=0)
+
+    def weights(self, u: float) -> FloatArray:
+        """Return the weights at a position."""
+        return weights_at(u) * ([1.0, self.unit] if u < 1 else 1.0)
 
     def minimum(self) -> CertifiedMinimum:
         """Minimise over all weights."""
@@ -150,31 +163,49 @@ class FixedDesignError:
 
     def error(self, u: float) -> float:
         """Return squared bias and variance together."""
-        if (u == 0 and self.mu.max() == 1) or (u == 1 and self.mu.min() == 0):
+        if (u == 0 and self.rest.min() == 0) or (u == 1 and self.mu.min() == 0):
             return np.inf  # a direction that no task with a weight determines
-        bias = self._pull(u) * self.shift
-        return float(bias @ self.metric @ bias) + self._variance(u)
+        bias = self.metric_root @ (self._pull(u)[0] * self.shift)
+        return float(bias @ bias) + self._variance(u)
 
     def lower_bound(self, low: float, high: float) -> float:
         """Bound the error on an interval: each part of the variance has one minimum."""
-        at_low = self._pull(low) * self.shift
-        length = np.abs(self.shift) * np.sqrt(np.diag(self.metric))
-        reach = float(length @ (self._pull(high) - self._pull(low)))
-        bias = max(0.0, np.sqrt(max(at_low @ self.metric @ at_low, 0.0)) - reach)
+        pull = self._pull(low)[0]
+        at_low = np.linalg.norm(self.metric_root @ (pull * self.shift))
+        length = np.abs(self.shift) * np.sqrt(self.lengths2)
+        bias = max(0.0, float(at_low - length @ (self._pull(high)[0] - pull)))
         return self._variance(min(max(_even_position(self.noise), low), high)) + bias**2
 
-    def _pull(self, u: float) -> FloatArray:
-        """Return how far each direction is pulled to the auxiliary task, 0 to 1."""
-        m = (1 - u) * (1 - self.mu) + u * self.mu
-        return np.divide(u * self.mu, m, out=(self.mu == 1).astype(np.float64), where=m > 0)
+    def _pull(self, u: float) -> tuple[FloatArray, FloatArray]:
+        """Return how far each direction is pulled to the auxiliary task, 0 to 1, and the rest."""
+        own, other = (1 - u) * self.rest, u * self.mu
+        m = own + other
+        pull = np.divide(other, m, out=(self.rest == 0).astype(np.float64), where=m > 0)
+        rest = np.divide(own, m, out=(self.rest > 0).astype(np.float64), where=m > 0)
+        return pull, rest
 
     def _variance(self, u: float) -> float:
         """Return the variance, at the ends its limit."""
-        pull = self._pull(u)
+        pull, rest = self._pull(u)
         # Where both tasks tell a direction, noise is mixed as they are; otherwise it is one's.
-        own = np.divide((1 - pull) ** 2, 1 - self.mu, out=np.zeros_like(pull), where=self.mu < 1)
+        own = np.divide(rest**2, self.rest, out=np.zeros_like(rest), where=self.rest > 0)
         other = np.divide(pull**2, self.mu, out=np.zeros_like(pull), where=self.mu > 0)
-        return float(np.diag(self.metric) @ (own * self.noise[0] + other * self.noise[1]))
+        return float(self.lengths2 @ (own * self.noise[0] + other * self.noise[1]))
+
+
+def _common_directions(Q0: FloatArray, Q1: FloatArray) -> FloatArray:
+    """Return the orthogonal Z with orthogonal columns of both ``Q0 Z`` and ``Q1 Z``.
+
+    For ``Q0' Q0 + Q1' Q1 = I``. Singular values tell small sines from each other but no cosines
+    near one: directions of mostly the second task are told apart by what the first says of them.
+    """
+    _, sines, turned = np.linalg.svd(np.linalg.qr(Q1, mode="r"))
+    Z: FloatArray = turned.T
+    n_large = int(np.sum(sines**2 > 0.5))
+    large = Z[:, :n_large]
+    again = np.linalg.svd(np.linalg.qr(Q0 @ large, mode="r"))[2]
+    Z[:, :n_large] = large @ again.T
+    return Z
 
 
 def _position(log_weight: float) -> float:
@@ -215,7 +246,8 @@ def fixed_design_optimal_weight(
     Raises
     ------
     ValueError
-        If there are not two tasks, shapes do not fit, or both designs together are singular.
+        If there are not two tasks, shapes do not fit, or both designs together are singular or
+        so nearly that rounding of their entries changes the error; see `fixed_design_error`.
 
     Notes
     -----
@@ -234,9 +266,12 @@ def fixed_design_optimal_weight(
         raise ValueError(f"designs must hold two matrices, got {len(designs)}.")
     design = FixedDesign.from_arrays(designs, coefficients, noise_variance, test_covariance)
     pooled = sum(design.error(np.ones(2)))  # refuses singular designs
-    minimum = FixedDesignError(design).minimum()
+    error = FixedDesignError(design)
+    minimum = error.minimum()
+    weights = error.weights(minimum.position)
+    design.error(weights)  # refuses what rounding decides, at these weights too
     return OptimalWeights(
-        weights_at(minimum.position),
+        weights,
         minimum.value,
         design.main_only_error(),
         float(pooled),
