@@ -123,16 +123,16 @@ def least_squares_maps(designs: Sequence[FloatArray], weights: FloatArray) -> li
     -------
     maps : list of ndarray of shape (..., d, n_k), float64
     """
-    scaled = [np.sqrt(a) * X for a, X in zip(weights, designs, strict=True)]
+    roots = np.sqrt(weights)
+    rows = np.concatenate([a * X for a, X in zip(roots, designs, strict=True)], axis=-2)
     # Large rows first: Householder reflections then keep the digits of small ones.
-    order = np.argsort([-np.abs(X).max(initial=0.0) for X in scaled], kind="stable")
-    Q, R = np.linalg.qr(np.concatenate([scaled[k] for k in order], axis=-2))
+    order = np.argsort(-np.abs(rows).max(axis=-1), axis=-1)
+    Q, R = np.linalg.qr(np.take_along_axis(rows, order[..., None], axis=-2))
+    Q = np.take_along_axis(Q, np.argsort(order, axis=-1)[..., None], axis=-2)
     solved = np.linalg.inv(R) @ Q.swapaxes(-1, -2)
-    ends = np.cumsum([scaled[k].shape[-2] for k in order])[:-1]
-    maps: list[FloatArray] = [np.empty(0)] * len(scaled)
-    for k, part in zip(order, np.split(solved, ends, axis=-1), strict=True):
-        maps[k] = np.sqrt(weights[k]) * part
-    return maps
+    ends = np.cumsum([X.shape[-2] for X in designs])[:-1]
+    parts = np.split(solved, ends, axis=-1)
+    return [a * part for a, part in zip(roots, parts, strict=True)]
 
 
 def given_parts(

@@ -77,8 +77,8 @@ class FixedDesign:
         """B with the covariance B' B in which errors count, (m, d) with m <= d."""
         if self.test_root is not None:
             return self.test_root
-        root: FloatArray = np.linalg.qr(self.designs[0], mode="r")
-        return root / np.sqrt(len(self.designs[0]))
+        main = self.designs[0]
+        return np.asarray(np.linalg.qr(main, mode="r"), np.float64) / np.sqrt(len(main))
 
     def error(self, weights: FloatArray) -> tuple[float, float]:
         """Return squared bias and variance.

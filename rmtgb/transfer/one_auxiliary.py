@@ -122,9 +122,8 @@ class RandomDesignError:
 class FixedDesignError:
     """Exact error of given designs over u with the weight ``a = c u / (1 - u)``, and its bounds.
 
-    The unit c is the ratio of noise variances ``s_0 / s_1``, by which weights are of order one, or 1
-    if there is none. In the basis V that makes both second moments diagonal,
-    ``V' (S_0 + c S_1) V = I`` and ``c V' S_1 V = diag(mu)``.
+    The unit c is the ratio of noise variances ``s_0 / s_1``, or 1 if there is none. The basis V
+    makes both second moments diagonal, ``V' (S_0 + c S_1) V = I`` and ``c V' S_1 V = diag(mu)``.
 
     Parameters
     ----------

@@ -364,6 +364,43 @@ def test_main_designs_with_fewer_rows_than_features(seed):
     assert best.gap <= 1e-6 * best.error
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_main_designs_with_one_row_in_their_own_metric(seed):
+    # Rounding once made squared lengths negative: bounds were no numbers, and the search long.
+    rng = np.random.default_rng(seed)
+    X, W = [rng.standard_normal((n, 3)) for n in (1, 10)], rng.standard_normal((2, 3))
+    best = fixed_design_optimal_weight(X, W, [1, 1])
+    errors = fixed_grid(X, W, [1, 1], None)
+    assert best.lower_bound <= min(errors) * (1 + 1e-9)
+    assert best.error <= min(errors) * (1 + 1e-9)
+    assert 0 <= best.gap <= 1e-6 * best.error
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_units_of_given_designs_do_not_matter(scale):
+    X, W, noise = random_designs(np.random.default_rng(4))
+    plain = fixed_design_optimal_weight(X, W, noise)
+    scaled = fixed_design_optimal_weight([X[0], X[1] * scale], W, noise * [1, scale**2])
+    assert_allclose(scaled.weights * [1, scale**2], plain.weights, rtol=1e-2)
+    assert scaled.error == pytest.approx(plain.error, rel=1e-6)
+    assert scaled.gap <= 1e-6 * scaled.error
+
+
+def test_tiny_best_weights_of_given_designs_are_certified():
+    # One direction needs the other task, and in the other it is far away.
+    designs, W = [np.diag([1, 1e-3]), np.diag([1, 1e6])], [[0, 0], [1e13, 0]]
+    metric = np.diag([1, 1e6])
+    best = fixed_design_optimal_weight(designs, W, [1, 1], metric)
+    grid = [
+        fixed_design_error(designs, W, [1, 1], [1, a], metric).error
+        for a in np.geomspace(1e-14, 1e-10, 101)
+    ]
+    assert 1e-13 < best.weights[1] < 1e-12
+    assert best.lower_bound <= min(grid)
+    assert best.error <= min(grid) * (1 + 1e-6)
+    assert best.gap <= 1e-6 * best.error
+
+
 def test_the_gap_is_certified_where_the_main_design_is_singular():
     # The second feature is known from the other task only, with its whole shift at any weight.
     designs, W = [np.diag([1.0, 0.0]), np.eye(2)], [[0, 0], [3, 10]]
