@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb._common import FloatArray
+from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.design_sampling import given_parts, root_of
 from rmtgb.transfer.problem import (
-    as_floats,
     check_coefficients,
     check_covariance,
     check_noise_variance,

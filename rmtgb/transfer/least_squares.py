@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtgb._common import FloatArray, IntArray, counted
-from rmtgb.transfer.problem import as_floats
+from rmtgb._common import FloatArray, IntArray, as_floats, counted
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12

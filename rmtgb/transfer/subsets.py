@@ -121,9 +121,10 @@ class _Search:
     def refuse(self, bound: float) -> None:
         """Say how far the search came."""
         raise ValueError(
-            f"The best of the subsets of {self.problem.n_tasks - 1} auxiliary tasks was not proven "
-            f"with {_MAX_BRANCHES} branches: the least error found is {self.best_error:.6g}, none "
-            f"is below {bound:.6g}. Leave out tasks, above all such that are alike."
+            f"The best of the subsets of {self.problem.n_tasks - 1} auxiliary tasks was not "
+            f"proven with {_MAX_BRANCHES} branches: the least error found is "
+            f"{self.best_error:.6g}, none is below {bound:.6g}. Leave out tasks, above all such "
+            f"that are alike."
         )
 
     def divide(self, branch: _Branch) -> list[_Branch]:
