@@ -55,18 +55,27 @@ class RandomDesignError:
             self.ends[1], self._end_variances[1] = others.error, others.variance
         self._memory: dict[float, KnobCoefficients] = {}
 
-    def minimum(self) -> CertifiedMinimum:
-        """Minimise over all weights; only with one auxiliary task the gap becomes small."""
-        even = _even_position(self.noise)
-        # The optimum of large samples: the noise of the auxiliary rows inflated by the shifts.
-        bias2 = self.shift2 * self.n_auxiliary / self.n_features
-        inflated = self.noise[1] + bias2 + self.dispersion
-        guess = _even_position(np.array([self.noise[0], inflated]))
+    def minimum(self, certified: bool = True) -> CertifiedMinimum:
+        """Minimise over all weights; without certificate the lower bound says little."""
+        even, guess = _even_position(self.noise), self.guess()
         inside = [u for u in (even, guess) if 0 < u < 1]
         inside += [self._descend(u) for u in inside]
-        # The bound leaves out the dispersion, so that further nodes would be of no use with it.
-        nodes = 0 if self.dispersion > 0 else _RANDOM_NODES
+        nodes = _RANDOM_NODES if certified else 0
         return minimise(self.error, self.lower_bound, inside, _RANDOM_TOLERANCE, nodes)
+
+    def roughly_least(self) -> float:
+        """Return the least error at a few weights about the guess."""
+        guess = self.guess()
+        if not 0 < guess < 1:
+            return self.error(guess)
+        centre = np.log(guess / (1 - guess))
+        return min(self.error(_position(centre + step)) for step in (-4.0, -2.0, 0.0, 2.0))
+
+    def guess(self) -> float:
+        """Return the optimum of large samples: the noise of the others inflated by the shifts."""
+        bias2 = self.shift2 * self.n_auxiliary / self.n_features
+        inflated = self.noise[1] + bias2 + self.dispersion
+        return _even_position(np.array([self.noise[0], inflated]))
 
     def error(self, u: float) -> float:
         """Return squared bias and variance together."""
@@ -77,7 +86,7 @@ class RandomDesignError:
         return self._variance(u) + bias2
 
     def lower_bound(self, low: float, high: float) -> float:
-        """Bound the error on an interval from below.
+        """Bound the error on an interval from below; the dispersion is left out.
 
         The variance is least at the point next to ``s_0 / s_1``, where each part of it has its
         only minimum; the squared bias is at least what the smaller and the larger of two

@@ -22,11 +22,13 @@ _NEGLIGIBLE, _LOG_REACH = 1e-6, 8.0
 # and the approximation off by no more than that and a tenth.
 _DRAWS, _DRAWN_VALUES = (200, 2000), 20_000_000
 _STANDARD_ERRORS, _AGREEMENT = 2.0, 0.1
+# Up to this many times d + 2 main rows the approximation may miss that one task is enough.
+_FEW_ROWS = 3
 # Stands for the error where no equivalent exists.
 _FORBIDDEN = 1e100
 _EXACT_NOTE = (
-    "No better weights than the same one for all auxiliary rows, whose error is exact, were found "
-    "and confirmed."
+    "No better weights were found and confirmed than one weight, for all auxiliary rows or for "
+    "those of one task, whose error is exact."
 )
 
 
@@ -44,9 +46,9 @@ def optimal_weights(problem: LinearTransferProblem) -> OptimalWeights:
         With one auxiliary task the exact error and a global minimum up to the certified gap.
         With several the deterministic equivalent of second order is minimised, from the minimum
         of a convex part of that of first order, which gives `lower_bound`. A simulation must
-        confirm that its weights are better than the best single weight for all auxiliary rows,
-        pooling and the main task alone; otherwise the best of these is returned, with its exact
-        error and a `note` that says so.
+        confirm that its weights are better than the best single weight for all auxiliary rows or
+        for those of one task, pooling and the main task alone; otherwise the best of these is
+        returned, with its exact error and a `note` that says so.
 
     Raises
     ------
@@ -111,17 +113,33 @@ def _several(
 def _best_simple(
     problem: LinearTransferProblem, tasks: npt.NDArray[np.intp]
 ) -> tuple[FloatArray, float]:
-    """Return the best weights whose error is exact: one weight on all auxiliary rows, or none."""
+    """Return the best weights whose error is exact: one, for all auxiliary rows or one task's."""
     weights = np.zeros(problem.n_tasks)
     weights[tasks] = 1.0
-    pooled = pooled_rows_error(problem, weights > 0).error
+    value = pooled_rows_error(problem, weights > 0).error
     if tasks[0] != 0:
-        return weights, pooled
-    minimum = RandomDesignError(problem.subset(tasks)).minimum()
-    if pooled <= minimum.value:
-        return weights, pooled
-    weights[0], weights[tasks[1:]] = weights_at(minimum.position)
-    return weights, minimum.value
+        return weights, value
+    choices = [tasks]
+    if problem.n_samples[0] <= _FEW_ROWS * (problem.n_features + 2):
+        choices.append(_best_single(problem, tasks))
+    for chosen in choices:
+        minimum = RandomDesignError(problem.subset(chosen)).minimum(certified=False)
+        if minimum.value < value:
+            weights, value = np.zeros(problem.n_tasks), minimum.value
+            weights[0], weights[chosen[1:]] = weights_at(minimum.position)
+    return weights, value
+
+
+def _best_single(
+    problem: LinearTransferProblem, tasks: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """Return the main task and the one that helps it most, at a few weights."""
+    errors = np.full(problem.n_tasks, np.inf)
+    for k in tasks[1:]:
+        if problem.n_samples[[0, k]].sum() > problem.n_features + 1:
+            errors[k] = RandomDesignError(problem.subset([0, k])).roughly_least()
+    best = int(np.argmin(errors))
+    return np.array([0, best]) if np.isfinite(errors[best]) else tasks
 
 
 def _is_confirmed(

@@ -16,7 +16,7 @@ def random_problem(rng, n_auxiliary=None, n_main=None):
     K = int(rng.integers(1, 5)) if n_auxiliary is None else n_auxiliary
     n_main = int(rng.integers(d + 2, 6 * d + 12)) if n_main is None else n_main(d)
     counts = [n_main, *rng.integers(1, 5, size=K)]
-    root = rng.standard_normal((K, max(K, 2)))
+    root = rng.standard_normal((K, min(d, max(K, 2))))
     gram = root @ root.T / K * rng.choice([0.0, 0.05, 0.3, 1.0, 3.0])
     noise = rng.choice([0.1, 1.0, 2.0, 4.0], size=K + 1)
     return problem(counts, noise, gram, d)
@@ -44,7 +44,8 @@ def test_largest_shift_of_the_derivation():
 def test_shifts_times_their_factor_break_even(seed):
     rng = np.random.default_rng(seed)
     p = random_problem(rng)
-    gram = p.shift_gram + np.eye(len(p.shift_gram))  # some shift
+    gram = p.shift_gram + 0.3  # some shift, of which there may be as many as features only
+    gram = gram if np.linalg.matrix_rank(gram) <= p.n_features else np.ones_like(gram)
     p = problem(p.n_samples, p.noise_variance, gram, p.n_features)
     limits = break_even(p)
     without = pooled_error(problem(p.n_samples, p.noise_variance, 0 * gram, p.n_features))
