@@ -695,6 +695,17 @@ def test_drawn_designs_keep_their_digits_with_tiny_weights(own):
     assert_allclose(parts(far), parts(near), rtol=1e-3)
 
 
+def test_weights_that_are_too_unequal_to_be_simulated():
+    known = problem([14, 2, 9])
+    with pytest.raises(ValueError, match=r"at least 1e-20 times .* there are 2, and n_features=8"):
+        weighted_error(known, [1e-21, 1, 2e-21], n_draws=10)
+    with pytest.raises(ValueError, match=r"at least 1e-10 times .* there are 2, and n_features=8"):
+        simulate(known, [1e-11, 1, 2e-11], n_repeats=10)
+    # Where the heavy rows are enough, the others may weigh as little as they like.
+    assert weighted_error(known, [1, 1e-21, 1e-30], n_draws=10).error > 0
+    assert simulate(known, [1, 1e-21, 1e-30], n_repeats=10).error > 0
+
+
 def test_metric_that_does_not_see_the_bias():
     X, shift = np.eye(3), np.array([0.0, 0.0, 0.7])
     error = fixed_design_error([X, X], [0 * shift, shift], [0, 0], None, np.diag([1.0, 1.0, 0.0]))
