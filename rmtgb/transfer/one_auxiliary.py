@@ -60,6 +60,7 @@ class RandomDesignError:
         even, guess = _even_position(self.noise), self.guess()
         inside = [u for u in (even, guess) if 0 < u < 1]
         inside += [self._descend(u) for u in inside]
+        inside.append(0.5)  # pooling, so that nothing worse is returned
         nodes = _RANDOM_NODES if certified else 0
         return minimise(self.error, self.lower_bound, inside, _RANDOM_TOLERANCE, nodes)
 
