@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rmtgb._common import FloatArray, IntArray, counted
-from rmtgb.transfer.fixed_design import is_singular
-from rmtgb.transfer.problem import as_floats
+from rmtgb._common import FloatArray, IntArray, as_floats, counted
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12
+# Smallest eigenvalue of correlations, in units of their number, that is more than rounding.
+_RANK_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,17 @@ def fit_one(
     S = X.T @ X
     # What rounding leaves of a constant is no variation.
     is_constant = np.diag(S) <= n * (ROUNDING * size) ** 2
-    if is_constant.any() or is_singular(S):
+    if is_constant.any() or _is_singular(S):
         raise ValueError(f"The features of {name} are collinear or constant: leave some out.")
     coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
     residuals = y - X @ coefficients
     return n, coefficients, float(residuals @ residuals) / (n - d), S, X.T @ y
+
+
+def _is_singular(matrix: FloatArray) -> bool:
+    """Tell whether a matrix of second moments is singular, up to rounding."""
+    scale = np.sqrt(np.diag(matrix))
+    if (scale == 0).any():
+        return True
+    eigenvalues = np.linalg.eigvalsh(matrix / np.outer(scale, scale))
+    return bool(eigenvalues[0] <= _RANK_TOLERANCE * len(scale))

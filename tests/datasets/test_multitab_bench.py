@@ -414,6 +414,8 @@ def test_any_dials(
         ({"correlation": 2 * np.eye(7)}, ValueError, "ones on its diagonal"),
         ({"correlation": np.full((7, 7), np.nan)}, ValueError, "finite"),
         ({"correlation": np.tri(7)}, ValueError, "symmetric"),
+        ({"correlation": np.eye(7) * 1j}, TypeError, "correlation must hold real numbers"),
+        ({"correlation": np.eye(7).astype(str)}, TypeError, "correlation must hold real numbers"),
         (
             {"correlation": [[1, -0.9, -0.9], [-0.9, 1, -0.9], [-0.9, -0.9, 1]], "n_tasks": 3},
             ValueError,
