@@ -1,6 +1,8 @@
 """Each dial of a scenario: what it does, against a closed form, and what it leaves alone."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -157,6 +159,13 @@ def test_function_refuses_rows_of_another_shape_and_unknown_categories():
     for category in (4.0, -1.0, 0.5, np.nan):
         with pytest.raises(ValueError, match="categories must be integers from 0 to 3"):
             function(rows.assign(c1=category))
+
+
+def test_reference_has_every_dial_with_its_default():
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    section = text.split("### `TaskDials`")[1].split("###")[0]
+    documented = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, flags=re.MULTILINE)
+    assert dict(documented) == {name: repr(value) for name, value in vars(TaskDials()).items()}
 
 
 # --- features -------------------------------------------------------------------------------
