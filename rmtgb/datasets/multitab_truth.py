@@ -116,7 +116,7 @@ class MultiTabTruth:
         Returns
         -------
         Y : ndarray of shape (n, n_tasks), float64
-            Targets without noise, for classes before the thresholds.
+            Targets without noise, for classes and counts the polynomial that they are made of.
 
         Raises
         ------
