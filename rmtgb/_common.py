@@ -1,7 +1,7 @@
 """What all of the package may share.
 
-Types of arrays, checks of numbers, the plural, and matplotlib if it is there. It imports
-nothing of the package, so that every module may import it.
+Types of arrays, checks of numbers and matrices, the plural, and matplotlib if it is there. It
+imports nothing of the package, so that every module may import it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
 
 def check_integers(name: str, values: Any, minimum: int) -> IntArray:
     """Return a sequence of integers, none below the minimum."""
-    if np.ndim(values) != 1 or len(values) == 0:
+    try:
+        is_sequence = np.ndim(values) == 1 and len(values) > 0
+    except ValueError:  # nested, of different lengths
+        is_sequence = False
+    if not is_sequence:
         raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
     checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
     return np.array(checked, dtype=np.int64)
@@ -43,6 +47,58 @@ def check_real(name: str, value: Any) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {value!r}.")
     return float(value)
+
+
+def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
+    """Return a copy as float64 after checking shape (None: any) and finiteness."""
+    array = real_numbers(name, values)
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, actual) for wanted, actual in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = tuple("any" if size is None else size for size in shape)
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}.")
+    if not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        where = f"[{', '.join(map(str, first))}]" if first else ""
+        raise ValueError(f"{name} must be finite, got {array[first]} in {name}{where}.")
+    return array
+
+
+def real_numbers(name: str, values: Any) -> FloatArray:
+    """Return a copy as float64, of real numbers only: numpy also reads text, and times."""
+    try:
+        given = np.asarray(values)
+        is_text = given.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in given.flat)
+        if given.dtype.kind in "biufO" and not is_text:
+            return np.array(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must hold numbers in a regular shape ({error}).") from error
+    raise TypeError(f"{name} must hold real numbers, got an array of dtype {given.dtype}.")
+
+
+def check_semidefinite(name: str, matrix: FloatArray, tolerance: float) -> float:
+    """Refuse a matrix that is not symmetric and positive semidefinite up to a tolerance.
+
+    Returns
+    -------
+    smallest : float
+        Its smallest eigenvalue.
+    """
+    difference = np.abs(matrix - matrix.T)
+    if difference.max() > tolerance:
+        i, j = (int(k) for k in np.unravel_index(difference.argmax(), matrix.shape))
+        raise ValueError(
+            f"{name} must be symmetric, got {matrix[i, j]} at ({i}, {j}) and {matrix[j, i]} at "
+            f"({j}, {i})."
+        )
+    smallest = float(np.linalg.eigvalsh(matrix)[0])
+    if smallest < -tolerance:
+        raise ValueError(
+            f"{name} must be positive semidefinite; its smallest eigenvalue is {smallest:.6g}, at "
+            f"least 0 is needed."
+        )
+    return smallest
 
 
 def counted(count: int, noun: str) -> str:

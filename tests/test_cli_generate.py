@@ -14,7 +14,9 @@ from rmtgb.datasets import make_multitab_bench, make_task_scenario
 def generate(path, *words):
     assert main(["generate", str(path), *map(str, words)]) == 0
     name = path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
-    truth = json.loads(path.with_name(f"{name}.truth.json").read_text())
+    text = path.with_name(f"{name}.truth.json").read_text()
+    assert "Infinity" not in text  # which is no JSON
+    truth = json.loads(text)
     return (pd.read_parquet if path.suffix == ".parquet" else pd.read_csv)(path), truth
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -46,6 +47,16 @@ class Curve:
     losses: FloatArray
 
 
+class Pauses(Protocol):
+    """Something that is done between rounds."""
+
+    def next_after(self, done: int) -> int:
+        """Return the number of rounds of this run at which it is to be done next."""
+
+    def act(self) -> None:
+        """Do it."""
+
+
 class Booster:
     """Some ensembles over all rows, and the kernel that grows them.
 
@@ -60,8 +71,9 @@ class Booster:
         What each ensemble predicts so far; added to.
     seed : int
         Decides all random choices.
-    gate : dict of str to ndarray, optional
-        Arrays of the outlier gate; without one the ensemble is the raw prediction.
+    gate : dict of str to ndarray
+        ``offset`` (n_outputs, n_rows), the raw prediction without the sides, and for two sides
+        the arrays of the outlier gate.
     partition_regularization : float
         Of the gate.
     """
@@ -73,7 +85,7 @@ class Booster:
         formers: Sequence[Ensemble],
         sides: FloatArray,
         seed: int,
-        gate: Mapping[str, Array] | None = None,
+        gate: Mapping[str, Array],
         partition_regularization: float = 0.0,
     ) -> None:
         training = state.training
@@ -81,7 +93,7 @@ class Booster:
         self._grown = [[former] for former in formers]
         self._units = WeightUnits.of(training.weight, np.array([0, training.n_rows]))
         # the coefficients of a gate make hessians differ
-        self._words = Words.choose(self._units, gate is None and training.constant_hessian)
+        self._words = Words.choose(self._units, len(formers) == 1 and training.constant_hessian)
         self._leaf_limit = int(trees.leaf_limits(self._units)[0])
         self._numbers = state.numbers(seed)
         self._numbers["partition_regularization"] = partition_regularization
@@ -94,12 +106,16 @@ class Booster:
             "sides": sides,
             "coefficient": copy(np.ones((n_sides, training.n_tasks))),
             "former_rounds": np.array([formers[0].n_rounds]),
-            **(gate or {}),
+            **gate,
         }
-        self._sizes = {"n_side_rows": 0 if gate is None else n_rows}
+        self._sizes = {"n_side_rows": 0 if n_sides == 1 else n_rows}
 
     def run(
-        self, n_rounds: int, monitor: Monitor, stopping: Stopping | None = None
+        self,
+        n_rounds: int,
+        monitor: Monitor,
+        stopping: Stopping | None = None,
+        pauses: Pauses | None = None,
     ) -> Curve | None:
         """Make rounds until there are enough, or nothing improves, or the monitor says stop.
 
@@ -111,6 +127,8 @@ class Booster:
             Told of every round.
         stopping : Stopping, optional
             When the validation rows end the stage.
+        pauses : Pauses, optional
+            What is to be done after some of the rounds.
 
         Returns
         -------
@@ -131,11 +149,14 @@ class Booster:
         done, stopped = 0, False
         while done < n_rounds and not stopped:
             record.arrays["first_rounds"][:] = done
-            record.arrays["n_rounds"][:] = min(per_call, n_rounds - done)
+            until = n_rounds if pauses is None else min(n_rounds, pauses.next_after(done))
+            record.arrays["n_rounds"][:] = min(per_call, until - done)
             run(self._state.team, boost, [*records, records[1]])
             made = int(record.members["rounds_done"][0]) - done
             done += made
             self._collect(store, made)
+            if pauses is not None and done == until < n_rounds:
+                pauses.act()
             stopped = monitor.after_rounds(made) or bool(record.members["stopped"][0])
         if stopping is None:
             return None
@@ -163,6 +184,7 @@ class Booster:
             self._trees,
             self._leaf_limit,
             training.loss.leaf_quantile,
+            training.loss.has_log_link,
             self._state.team,
         )
 

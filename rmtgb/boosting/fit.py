@@ -25,7 +25,7 @@ from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
 from rmtgb.engine.team import Team
 from rmtgb.tasks.baseline import fit_baseline
-from rmtgb.tasks.offsets import Baseline
+from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 
 
@@ -140,18 +140,17 @@ class _Fit:
         if lengths is not None:
             stages = lengths.limit(stages)
         start = ThreeStageModel.untrained(
-            self._baseline(training),
+            replace(self._baseline(training), cluster=plan.clusters),
             plan.mapper.standardizer,
-            plan.clusters,
             stages.task_trees.random_thresholds,
             unit,
         )
-        state = BoostState(training, start.baseline.tasks, self.team)
+        state = BoostState(training, start.tasks, self.team)
         return self._fit_stages(state, start, stages, lengths)
 
     def onwards(self, rows: Rows, former: ThreeStageModel) -> FitResult:
         """Continue a model, with stages of the lengths that the settings say."""
-        plan = self._plan(rows, None, former.clusters)
+        plan = self._plan(rows, None, former.tasks.cluster)
         # its slopes are in units of its own standardized features
         mapper = replace(plan.mapper, standardizer=former.standardizer)
         training = self._training_rows(replace(plan, mapper=mapper))
@@ -159,7 +158,10 @@ class _Fit:
             former, rows.X[training.order], rows.task_codes[training.order], self.team
         )
         stages = self.settings.stages.with_task_thresholds(former.task_specific.random_thresholds)
-        state = BoostState(training, former.baseline.tasks, self.team, predictions)
+        if former.partition.n_rounds or former.task_specific.trees.n_trees:
+            stages = replace(stages, joint_offsets=False)  # the others have been fitted to these
+        tasks = replace(former.tasks, weight=training.task_weight)
+        state = BoostState(training, tasks, self.team, predictions)
         return self._fit_stages(state, former, stages, None)
 
     def _plan(self, rows: Rows, validation: Rows | None, clusters: IntArray | None) -> _Plan:
@@ -195,7 +197,7 @@ class _Fit:
             training_sets = [everything.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        folds = [Fold(rows, self._baseline(rows).tasks) for rows in training_sets]
+        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
             folds, stages, settings.stopping, self.seeds, self.monitor, self.team
@@ -238,7 +240,7 @@ class _Fit:
             self.team,
         )
 
-    def _baseline(self, training: TrainingSet) -> Baseline:
+    def _baseline(self, training: TrainingSet) -> TaskTable:
         return fit_baseline(
             self.settings.task_baseline,
             training.loss,

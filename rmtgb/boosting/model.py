@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
-from rmtgb.tasks.offsets import Baseline
+from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.standardizer import Standardizer
 
@@ -22,9 +22,11 @@ BLOCK_ROWS = 4096
 
 
 def with_cluster_column(
-    X: NDArray[np.floating[Any]], task_codes: IntArray, clusters: IntArray
+    X: NDArray[np.floating[Any]], task_codes: IntArray, clusters: IntArray | None
 ) -> NDArray[np.floating[Any]]:
     """Return features with each row's cluster of tasks as the last, NaN for an unseen task."""
+    if clusters is None:
+        return X
     column = np.append(clusters, np.nan)[task_codes].astype(X.dtype)
     return np.ascontiguousarray(np.column_stack([X, column]))
 
@@ -37,24 +39,21 @@ class ThreeStageModel:
 
     Attributes
     ----------
-    baseline : Baseline
-        b.
+    tasks : TaskTable
+        b, what w is made of, and clusters, which ensembles see as one more feature, the last.
     standardizer : Standardizer
-    clusters : ndarray of int64 of shape (n_tasks,) or None
-        Cluster of each task, which the common ensembles see as one more feature, the last.
     shared : Ensemble
         S.
     partition : Partition
-        I, O and w.
+        I and O.
     task_specific : TaskEnsembles
         K.
     unit : float
         Of the target while the model was fitted; gains are in its square.
     """
 
-    baseline: Baseline
+    tasks: TaskTable
     standardizer: Standardizer
-    clusters: IntArray | None
     shared: Ensemble
     partition: Partition
     task_specific: TaskEnsembles
@@ -63,20 +62,18 @@ class ThreeStageModel:
     @classmethod
     def untrained(
         cls,
-        baseline: Baseline,
+        tasks: TaskTable,
         standardizer: Standardizer,
-        clusters: IntArray | None = None,
         random_thresholds: bool = False,
         unit: float = 1.0,
     ) -> ThreeStageModel:
-        """Return a model of a Baseline and no trees."""
-        n_tasks, n_outputs = baseline.tasks.shape
+        """Return a model of baselines and no trees."""
+        n_tasks, n_outputs = tasks.baseline.shape
         return cls(
-            baseline,
+            tasks,
             standardizer,
-            clusters,
             Ensemble.empty(n_outputs),
-            Partition.empty(n_tasks, n_outputs),
+            Partition.empty(n_outputs),
             TaskEnsembles.empty(n_tasks, n_outputs, random_thresholds),
             unit,
         )
@@ -85,13 +82,32 @@ class ThreeStageModel:
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they are added up; the one place of the formula."""
         of_first, of_second = ("outlier", "inlier") if self.partition.exchanged else PARTS[2:4]
-        weight = self.partition.second_weights
+        unseen = 1.0 - self.unseen_weight if self.partition.exchanged else self.unseen_weight
+        weight = np.append(self.tasks.second_weight, unseen)
         return (
             Part("shared", self.shared),
             Part(of_first, self.partition.sides[0], 1.0 - weight),
             Part(of_second, self.partition.sides[1], weight),
             Part("task_specific", self.task_specific),
         )
+
+    @property
+    def outlier_theta(self) -> FloatArray:
+        """Logit of the outlier weight of each task, shape (n_tasks,)."""
+        return -self.tasks.theta if self.partition.exchanged else self.tasks.theta
+
+    @property
+    def outlier_weights(self) -> FloatArray:
+        """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
+        weight = self.tasks.second_weight
+        return 1.0 - weight if self.partition.exchanged else weight
+
+    @property
+    def unseen_weight(self) -> float:
+        """Weight w of a task that was not seen: the median of the inlier tasks'."""
+        weights = self.outlier_weights
+        inliers = weights[weights <= 0.5]
+        return float(np.median(inliers)) if inliers.size else 0.0
 
     @property
     def n_outputs(self) -> int:
@@ -119,7 +135,7 @@ class ThreeStageModel:
         parts = np.empty((len(PARTS), self.n_outputs, X.shape[0]))
 
         def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-            parts[0][:, block] = self._baseline_of(codes).T
+            parts[0][:, block] = self.tasks.baseline_of(codes).T
             for part in self.parts:
                 rows.prediction[:] = 0.0
                 part.trees.add_to(rows)
@@ -138,13 +154,19 @@ class ThreeStageModel:
         raw = np.empty((self.n_outputs, X.shape[0]))
 
         def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-            rows.prediction[:] = self._baseline_of(codes).T
-            for part in self.parts:
+            self._start(rows, codes)
+            for part in self.parts[1:]:
                 self._add(part, rows, codes)
             raw[:, block] = rows.prediction
 
         self.in_blocks(predict_block, X, task_codes, team)
         return raw
+
+    def _start(self, rows: RowsToPredict, codes: IntArray) -> None:
+        """Let rows begin at S + b, added up as in training: offsets change while S grows."""
+        rows.prediction[:] = 0.0
+        self.shared.add_to(rows)
+        rows.prediction += self.tasks.baseline_of(codes).T
 
     def _add(self, part: Part, rows: RowsToPredict, codes: IntArray, *round_range: int) -> None:
         """Add a part, or a range of its rounds, to the prediction of rows."""
@@ -158,10 +180,6 @@ class ThreeStageModel:
         part.trees.add_to(rows, *round_range)
         rows.prediction *= part.coefficient[codes]
         rows.prediction += before
-
-    def _baseline_of(self, codes: IntArray) -> FloatArray:
-        """Return the baseline of each row's task, shape (m, n_outputs)."""
-        return np.vstack([self.baseline.tasks, self.baseline.population])[codes]
 
     def in_blocks(
         self,
@@ -206,7 +224,7 @@ class ThreeStageModel:
             A new array each time.
         """
         rows = self._rows(X, task_codes)
-        rows.prediction[:] = self._baseline_of(task_codes).T
+        rows.prediction[:] = self.tasks.baseline_of(task_codes).T
         shared, first, second, own = self.parts
         for stage in ((shared,), (first, second), (own,)):
             for r in range(int(np.max(stage[0].trees.n_rounds, initial=0))):
@@ -216,8 +234,7 @@ class ThreeStageModel:
 
     def _rows(self, X: NDArray[np.floating[Any]], task_codes: IntArray) -> RowsToPredict:
         """Return rows (m, n_features) as ensembles take them."""
-        if self.clusters is not None:
-            X = with_cluster_column(X, task_codes, self.clusters)
+        X = with_cluster_column(X, task_codes, self.tasks.cluster)
         raw = np.ascontiguousarray(X, dtype=np.float64)
         standardized = self.standardizer.transform(raw) if self._any_slopes else None
         return RowsToPredict(raw, standardized, self.n_outputs, task_codes)
@@ -244,7 +261,7 @@ class ThreeStageModel:
         own = self.task_specific
         return replace(
             self,
-            baseline=Baseline(self.baseline.tasks * by, self.baseline.population * by),
+            tasks=self.tasks.scaled(by),
             shared=self.shared.scaled(by),
             partition=replace(self.partition, sides=(first, second)),
             task_specific=replace(own, trees=own.trees.scaled(by)),

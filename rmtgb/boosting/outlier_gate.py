@@ -65,7 +65,7 @@ def _standing_out(state: BoostState) -> BoolArray:
     training = state.training
     if training.n_tasks < 3:
         return np.zeros(training.n_tasks, dtype=bool)
-    raw = training.by_row(state.baseline)
+    raw = training.by_row(state.tasks.baseline_start)
     gradient, hessian = gradients(training.loss, training.y, raw, training.weight)
     sums, information = _profiles(training, gradient, hessian, state.team)
     mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +15,7 @@ PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
 
 @dataclass(frozen=True)
 class Partition:
-    """What stage 2 has learned: two ensembles, and how each task is divided between them.
+    """The two ensembles of stage 2; how a task is divided between them is in its table.
 
     While rounds are made, the sides have no names. Afterwards the one with fewer rows' worth of
     tasks is called outlier, and ``exchanged`` tells whether it is the first.
@@ -25,31 +24,18 @@ class Partition:
     ----------
     sides : tuple of Ensemble
         The two ensembles, as they were boosted.
-    theta, weights : ndarray of float64 of shape (n_tasks,)
-        Logit and weight of the second side.
-    theta_start : ndarray of float64 of shape (n_tasks,)
-        Where theta started, and where its penalty pulls it to.
     exchanged : bool
         Whether the first side is called outlier.
     """
 
     sides: tuple[Ensemble, Ensemble]
-    theta: FloatArray
-    weights: FloatArray
-    theta_start: FloatArray
     exchanged: bool = False
 
     @classmethod
-    def empty(cls, n_tasks: int, n_outputs: int) -> Partition:
+    def empty(cls, n_outputs: int) -> Partition:
         """Return a partition without trees."""
         none = Ensemble.empty(n_outputs)
-        return cls((none, none), np.zeros(n_tasks), np.full(n_tasks, 0.5), np.zeros(n_tasks))
-
-    def starting_at(self, theta: FloatArray) -> Partition:
-        """Return the partition before its first round."""
-        # not by np.exp, whose last bit depends on the processor
-        weights = np.array([1.0 / (1.0 + math.exp(-logit)) for logit in theta])
-        return replace(self, theta=theta, weights=weights, theta_start=theta)
+        return cls((none, none))
 
     @property
     def n_rounds(self) -> int:
@@ -65,29 +51,6 @@ class Partition:
     def outlier(self) -> Ensemble:
         """The ensemble of the outlier side."""
         return self.sides[1 - int(self.exchanged)]
-
-    @property
-    def outlier_theta(self) -> FloatArray:
-        """Logit of the outlier weight of each task, shape (n_tasks,)."""
-        return -self.theta if self.exchanged else self.theta
-
-    @property
-    def outlier_weights(self) -> FloatArray:
-        """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
-        return 1.0 - self.weights if self.exchanged else self.weights
-
-    @property
-    def unseen_weight(self) -> float:
-        """Weight w of a task that was not seen: the median of the inlier tasks'."""
-        weights = self.outlier_weights
-        inliers = weights[weights <= 0.5]
-        return float(np.median(inliers)) if inliers.size else 0.0
-
-    @property
-    def second_weights(self) -> FloatArray:
-        """Weights of the second side, shape (n_tasks + 1,), the last of a task not seen."""
-        unseen = self.unseen_weight
-        return np.append(self.weights, 1.0 - unseen if self.exchanged else unseen)
 
 
 @dataclass(frozen=True)

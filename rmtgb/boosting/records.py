@@ -42,7 +42,7 @@ BOOST = Layout(
         "theta_start": (np.float64, ("n_gate_tasks",)),
         "theta_sums": (np.float64, ("n_gate_tasks", 4)),
         "second_weight": (np.float64, ("n_gate_tasks",)),
-        "offset": (np.float64, ("n_outputs", "n_gate_rows")),  # raw prediction without the sides
+        "offset": (np.float64, ("n_outputs", "n_offset_rows")),  # raw prediction without the sides
         # tasks that are worked on one after another
         "queue": (np.int64, (1,)),  # position of the next one
         "queued_tasks": (np.int64, ("n_queued",)),

@@ -14,6 +14,7 @@ from rmtgb.engine.record import Array, copy, empty
 from rmtgb.engine.team import Team
 from rmtgb.losses import Loss
 from rmtgb.tasks.index import TaskIndex
+from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.records import BinnedFeatures
 
@@ -40,13 +41,24 @@ class Rows:
     task_codes: IntArray
 
     def in_unit(self, unit: float) -> Rows:
-        """Return the rows with targets that are divided by a unit, at most ``LARGEST_IN_UNIT``.
+        """Return the rows with targets that are divided by a unit.
 
-        The unit is that of training rows, so only targets of validation rows can be larger.
+        The unit is that of training rows, so only targets of validation rows can be too large.
+
+        Raises
+        ------
+        ValueError
+            If a target is above ``LARGEST_IN_UNIT``.
         """
         with np.errstate(over="ignore"):
             y = self.y / unit
-        return replace(self, y=np.clip(y, -LARGEST_IN_UNIT, LARGEST_IN_UNIT))
+        largest = float(np.abs(self.y).max(initial=0.0))
+        if largest / LARGEST_IN_UNIT > unit:
+            raise ValueError(
+                f"y_val holds values up to {largest:g} in size, more than 2**400 times those of y "
+                f"({unit:g}): no digit of their loss would depend on the prediction."
+            )
+        return replace(self, y=y)
 
 
 def unit_of_target(y: FloatArray, loss: Loss) -> float:
@@ -76,11 +88,14 @@ def unit_of_target(y: FloatArray, loss: Loss) -> float:
 class FormerPredictions:
     """What a model that is to be continued predicts for the rows of a training set.
 
-    ``raw``, ``rest`` (the raw prediction without the sides of stage 2), and ``sides`` (2,
-    n_outputs, n_rows) are ndarrays of float64; the first two of shape (n_outputs, n_rows).
+    ``raw``, ``shared`` (what stage 1 predicts), ``rest_of_shared``, ``rest`` (the raw prediction
+    without the sides of stage 2), and ``sides`` (2, n_outputs, n_rows) are ndarrays of float64;
+    the others of shape (n_outputs, n_rows).
     """
 
     raw: FloatArray
+    shared: FloatArray
+    rest_of_shared: FloatArray
     rest: FloatArray
     sides: FloatArray
 
@@ -219,8 +234,8 @@ class BoostState:
     Parameters
     ----------
     training : TrainingSet
-    baseline : ndarray of float64 of shape (n_tasks, n_outputs)
-        Raw prediction before the first stage.
+    tasks : TaskTable
+        What is known of tasks when the stages start.
     team : Team
     former : FormerPredictions, optional
         Where the stages start from instead of the baseline.
@@ -233,12 +248,12 @@ class BoostState:
     def __init__(
         self,
         training: TrainingSet,
-        baseline: FloatArray,
+        tasks: TaskTable,
         team: Team,
         former: FormerPredictions | None = None,
     ) -> None:
-        self.training, self.baseline, self.team, self.former = training, baseline, team, former
-        self.raw = copy(training.by_row(baseline) if former is None else former.raw)
+        self.training, self.tasks, self.team, self.former = training, tasks, team, former
+        self.raw = copy(training.by_row(tasks.baseline) if former is None else former.raw)
         self.gradient = empty(self.raw.shape, np.float64)
         self.hessian = empty(self.raw.shape, np.float64)
 

@@ -35,6 +35,7 @@ class StageSettings:
     task_trees: TreeSettings
     partition_regularization: float
     task_threshold_kinds: tuple[bool, ...]
+    joint_offsets: bool = False
 
     @property
     def any_linear(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rmtgb._common import FloatArray
@@ -13,6 +15,7 @@ from rmtgb.boosting.records import FIRST, SECOND
 from rmtgb.boosting.rows import BoostState
 from rmtgb.boosting.settings import StageSettings, Stopping
 from rmtgb.engine.record import Array, copy, zeros
+from rmtgb.tasks.table import TaskTable
 
 
 def boost_partition(
@@ -22,7 +25,7 @@ def boost_partition(
     monitor: Monitor,
     former: Partition | None = None,
     stopping: Stopping | None = None,
-) -> tuple[Partition, Curve | None]:
+) -> tuple[Partition, TaskTable, Curve | None]:
     """Add ``(1 - w_t) I(x) + w_t O(x)`` to the raw prediction.
 
     In each round both trees and the step of theta are computed at the same raw
@@ -38,15 +41,16 @@ def boost_partition(
     monitor : Monitor
         Told of every round; may end the stage.
     former : Partition, optional
-        What is to be continued: its rounds count, and theta goes on from where it was, pulled to
-        where it started.
+        What is to be continued: its rounds count, and theta goes on from where the table of tasks
+        has it, pulled to where it started.
     stopping : Stopping, optional
         When the validation rows end the stage.
 
     Returns
     -------
     partition : Partition
-        Without rounds all weights are 1/2: no task stands out.
+    tasks : TaskTable
+        With what was learned of the weights; without rounds all are 1/2, no task stands out.
     curve : Curve or None
         What became of it on the validation rows, if they could end it.
 
@@ -54,15 +58,15 @@ def boost_partition(
     ----------
     arXiv 2507.11411, the second block; hessians and the step of theta are ours.
     """
-    training = state.training
+    training, tasks = state.training, state.tasks
     if former is None:
-        former = Partition.empty(training.n_tasks, training.loss.n_outputs)
+        former = Partition.empty(training.loss.n_outputs)
     n_rounds = settings.n_iter_partition - former.n_rounds
     if n_rounds <= 0:
-        return former, None
+        return former, tasks, None
     if former.n_rounds == 0:
-        former = former.starting_at(starting_theta(state))
-    sides, gate = _sides_and_gate(state, former)
+        tasks = tasks.starting_at(starting_theta(state))
+    sides, gate = _sides_and_gate(state, former.n_rounds, tasks)
     booster = Booster(
         state,
         settings.common_trees,
@@ -73,26 +77,28 @@ def boost_partition(
         settings.partition_regularization,
     )
     curve = booster.run(n_rounds, monitor, stopping)
-    theta, weights = gate["theta"], gate["second_weight"]
-    exchanged = exchanges_sides(theta, training.task_weight)
+    tasks = replace(tasks, theta=gate["theta"], second_weight=gate["second_weight"])
     first, second = booster.ensembles()
-    return Partition((first, second), theta, weights, former.theta_start, exchanged), curve
+    exchanged = exchanges_sides(tasks.theta, training.task_weight)
+    return Partition((first, second), exchanged), tasks, curve
 
 
-def _sides_and_gate(state: BoostState, former: Partition) -> tuple[FloatArray, dict[str, Array]]:
+def _sides_and_gate(
+    state: BoostState, former_rounds: int, tasks: TaskTable
+) -> tuple[FloatArray, dict[str, Array]]:
     """Return what the sides predict so far, and the arrays of the gate, stepped in place."""
-    if state.former is None or former.n_rounds == 0:
+    if state.former is None or former_rounds == 0:
         sides, rest = zeros((2, *state.raw.shape), np.float64), copy(state.raw)
     else:
         sides = copy(state.former.sides)
         # what stage 1 has added in this fit; nothing, to the bit, if it had no rounds
         rest = copy(state.former.rest + (state.raw - state.former.raw))
-        w = former.weights[state.training.task_codes]
+        w = tasks.second_weight[state.training.task_codes]
         state.raw[:] = rest + (1.0 - w) * sides[FIRST] + w * sides[SECOND]
     gate = {
-        "theta": copy(former.theta),
-        "theta_start": former.theta_start,
-        "second_weight": copy(former.weights),
+        "theta": copy(tasks.theta),
+        "theta_start": tasks.theta_start,
+        "second_weight": copy(tasks.second_weight),
         "offset": rest,
     }
     return sides, gate

@@ -294,6 +294,7 @@ class TaskBooster:
             self._trees,
             int(self._leaf_limits[tasks].max()),
             training.loss.leaf_quantile,
+            training.loss.has_log_link,
             team,
         )
         raw = empty((training.loss.n_outputs, n_rows), np.float64)

@@ -43,12 +43,17 @@ def fit_three_stages(
     ThreeStageModel
     """
     with monitor.stage("shared", settings.n_iter_shared - former.shared.n_rounds):
-        shared, _ = boost_shared(state, settings, seeds.shared, monitor, former.shared)
+        shared, tasks, _ = boost_shared(state, settings, seeds.shared, monitor, former.shared)
+        state.tasks = tasks
     with monitor.stage("partition", settings.n_iter_partition - former.partition.n_rounds):
-        partition, _ = boost_partition(state, settings, seeds.partition, monitor, former.partition)
+        partition, tasks, _ = boost_partition(
+            state, settings, seeds.partition, monitor, former.partition
+        )
     with monitor.stage("task", 1):
         task_specific = boost_tasks(
             state, settings.task_trees, seeds.task, task_rounds, former.task_specific
         )
         monitor.after_rounds(1)
-    return replace(former, shared=shared, partition=partition, task_specific=task_specific)
+    return replace(
+        former, tasks=tasks, shared=shared, partition=partition, task_specific=task_specific
+    )

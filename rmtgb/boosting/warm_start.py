@@ -39,16 +39,20 @@ def former_predictions(
     FormerPredictions
     """
     shape = model.n_outputs, X.shape[0]
-    raw, rest, sides = np.empty(shape), np.empty(shape), np.empty((2, *shape))
+    raw, shared, rest_of_shared, rest = (np.empty(shape) for _ in range(4))
+    sides = np.empty((2, *shape))
 
     def predict_block(rows: RowsToPredict, codes: IntArray, block: Any) -> None:
-        prediction, weight = rows.prediction, model.partition.weights[codes]
+        prediction, weight = rows.prediction, model.tasks.second_weight[codes]
         for k, side in enumerate(model.partition.sides):
             prediction[:] = 0.0
             side.add_to(rows)
             sides[k][:, block] = prediction
-        prediction[:] = model.baseline.tasks[codes].T
+        prediction[:] = 0.0
         model.shared.add_to(rows)
+        shared[:, block] = prediction
+        offset = model.tasks.baseline_of(codes).T
+        prediction += offset
         common = prediction.copy()
         prediction += (1.0 - weight) * sides[0][:, block]
         prediction += weight * sides[1][:, block]
@@ -56,6 +60,7 @@ def former_predictions(
         model.task_specific.add_to(rows)
         raw[:, block] = prediction
         rest[:, block] = common + (prediction - before)
+        rest_of_shared[:, block] = offset + (prediction - common)
 
     model.in_blocks(predict_block, X, task_codes, team)
-    return FormerPredictions(raw, rest, sides)
+    return FormerPredictions(raw, shared, rest_of_shared, rest, sides)

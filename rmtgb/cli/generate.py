@@ -79,7 +79,7 @@ def _generate(
             del dials["n_samples"]
         name, arguments = "make_task_scenario", {"scenario": kind} | dials
         X, Y, truth = make_task_scenario(**arguments, **common)
-        facts = _scenario_facts(X, truth)
+        facts = _scenario_facts(truth)
         n_tasks = len(truth.clusters)
     targets = Y.add_prefix("y") if isinstance(Y, pd.DataFrame) else pd.Series(Y, name="target")
     source = {"generator": f"rmtgb.datasets.{name}", "version": __version__}
@@ -87,22 +87,23 @@ def _generate(
     return pd.concat([X, targets], axis=1), source | parameters | {"n_tasks": n_tasks} | facts
 
 
-def _scenario_facts(X: pd.DataFrame, truth: ScenarioTruth) -> dict[str, Any]:
+def _scenario_facts(truth: ScenarioTruth) -> dict[str, Any]:
     """Return the truth of a scenario, with the functions' values in place of the functions."""
-    features, tasks = X.drop(columns="task").to_numpy(), X["task"].to_numpy()
-    values = [function(features[tasks == task]) for task, function in enumerate(truth.functions)]
-    facts = {name: value for name, value in _fields(truth).items() if name != "functions"}
-    return _as_json(facts | {"noise_free_targets": np.concatenate(values)})
+    names = ("outlier_tasks", "clusters", "length_scales", "noise", "noise_free_targets")
+    return {name: _as_json(getattr(truth, name)) for name in names}
 
 
-def _fields(truth: MultiTabTruth | ScenarioTruth) -> dict[str, Any]:
+def _fields(truth: MultiTabTruth) -> dict[str, Any]:
     return {field.name: getattr(truth, field.name) for field in dataclasses.fields(truth)}
 
 
 def _as_json(value: Any) -> Any:
-    """Return the same with lists in place of arrays and tuples."""
+    """Return the same with lists in place of arrays and tuples, and null for infinities."""
     if isinstance(value, dict):
         return {name: _as_json(item) for name, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
         return [_as_json(item) for item in value]
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    is_infinite = isinstance(value, float) and not np.isfinite(value)
+    return None if is_infinite else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import numbers
 from collections.abc import Iterable, Sequence
@@ -34,7 +35,8 @@ class LabelEncoder:
     ----------
     labels_ : ndarray of shape (n_labels,)
         The distinct labels; the code of a label is its position. In sorted order, thus
-        independent of the order of the rows. Labels that cannot be compared are grouped by kind
+        independent of the order of the rows, but for those of :meth:`extended`. Labels
+        that cannot be compared are grouped by kind
         ("bytes", "datetime", "number", "string", "timedelta", else the name of the type),
         each group in sorted order or, failing that, in order of first appearance.
         The dtype is int64, float64, bool, datetime64 or timedelta64 where that holds every label
@@ -79,6 +81,34 @@ class LabelEncoder:
         self._float_bytes = _float_bytes(array)
         self._code_of_key = _code_of_key(self.labels_)
         return self
+
+    def extended(self, labels: Any) -> Self:
+        """Return an encoder that also knows labels that came later.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_samples,)
+            Hashable labels; those that are known already add nothing.
+
+        Returns
+        -------
+        LabelEncoder
+            Known labels keep their codes, new ones get the next, in sorted order.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for :meth:`fit` and :meth:`encode`.
+        """
+        array = as_array(labels, self._name)
+        later = copy.copy(self).fit(array[self.encode(array) < 0])
+        later._float_bytes = min(self._float_bytes, later._float_bytes)
+        new = dict.fromkeys(_rounded(key, later._float_bytes) for key in later._code_of_key)
+        kinds = {*self.kinds_, *later.kinds_}
+        later.labels_ = _native_array([*self._code_of_key, *new], kinds)
+        later.kinds_ = tuple(sorted(kinds))
+        later._code_of_key = _code_of_key(later.labels_)
+        return later
 
     def encode(self, labels: Any) -> IntArray:
         """Look up the codes of labels; the result for a row depends on that row alone.

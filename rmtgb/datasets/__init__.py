@@ -1,5 +1,6 @@
 """Synthetic multi-task data with a known truth, and real data sets."""
 
+from rmtgb.datasets.dials import TaskDials
 from rmtgb.datasets.fetchers import (
     fetch_abalone,
     fetch_adult,
@@ -17,14 +18,19 @@ from rmtgb.datasets.multitab_bench import make_multitab_bench
 from rmtgb.datasets.multitab_display import MultiTabDisplay
 from rmtgb.datasets.multitab_truth import MultiTabTruth
 from rmtgb.datasets.random_fourier import LinearCombination, RandomFourierFunction
-from rmtgb.datasets.scenarios import ScenarioTruth, make_task_scenario
+from rmtgb.datasets.scenario_truth import ScenarioTruth
+from rmtgb.datasets.scenarios import make_task_scenario
+from rmtgb.datasets.task_traits import DialledFunction, TaskTraits
 
 __all__ = [
+    "DialledFunction",
     "LinearCombination",
     "MultiTabDisplay",
     "MultiTabTruth",
     "RandomFourierFunction",
     "ScenarioTruth",
+    "TaskDials",
+    "TaskTraits",
     "fetch_abalone",
     "fetch_adult",
     "fetch_avila",

@@ -30,12 +30,28 @@ def make_generator(random_state: RandomState) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
+#: The largest standard deviation: squares of values far out must not overflow.
+MAX_NOISE = 1e150
+
+
 def check_noise(name: str, value: Any) -> float:
     """Return a standard deviation."""
     noise = check_real(name, value)
     if not 0 <= noise < np.inf:
         raise ValueError(f"{name} must be a finite number >= 0, got {noise}.")
+    if noise > MAX_NOISE:
+        raise ValueError(f"{name} must be at most {MAX_NOISE:g}, got {noise}.")
     return noise
+
+
+def check_range(name: str, value: Any, low: float, high: float, ends: str = "[]") -> float:
+    """Return a number between two limits, each of which belongs to the range or not."""
+    number = check_real(name, value)
+    above = number >= low if ends[0] == "[" else number > low
+    below = number <= high if ends[1] == "]" else number < high
+    if not (above and below):
+        raise ValueError(f"{name} must be in {ends[0]}{low:g}, {high:g}{ends[1]}, got {number}.")
+    return number
 
 
 def per_task(name: str, values: Any, n_tasks: int, check: Callable[[str, Any], T]) -> list[T]:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import FloatArray, import_pyplot
-from rmtgb.datasets.multitab_truth import MultiTabTruth, power_sum
+from rmtgb.datasets.multitab_targets import power_sum
+from rmtgb.datasets.multitab_truth import MultiTabTruth
 
 __all__ = ["MultiTabDisplay"]
 

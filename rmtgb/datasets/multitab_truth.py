@@ -7,15 +7,19 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import expit
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.datasets.gaussian_moments import polynomial_moments
-
-# Points of equal probability that stand for the distribution of a latent score: what depends
-# on it is right to about the reciprocal of their number.
-_N_POINTS = 20_001
+from rmtgb.datasets.multitab_targets import (
+    NoisyPolynomial,
+    least_count_error,
+    least_error_rate,
+    least_level_error,
+    make_count_rate,
+    polynomial,
+    power_sum,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +36,29 @@ class MultiTabTruth:
         Degree of each task's polynomial.
     noise : ndarray of shape (n_tasks,), float64
         Standard deviation of the noise of each task, in the unit of the target.
-    task_types : tuple of {"regression", "binary", "multiclass"}, length n_tasks
-        Type of each task.
+    task_types : tuple of str, length n_tasks
+        Type of each task: "regression", "binary", "multiclass", "ordinal" or "count".
     thresholds : tuple of ndarray of float64, length n_tasks
-        Limits between classes on the noisy polynomial, ascending; empty for regression.
+        Limits between classes on the noisy polynomial, ascending; empty for regression and
+        counts.
     outlier_tasks : ndarray of shape (n_outlier_tasks,), int64
         Labels of the outlier tasks.
+    mean_count : ndarray of shape (n_tasks,), float64
+        Mean of each task of counts; not read of other types.
+    missing_intercept, missing_slope : ndarray of shape (n_tasks,), float64
+        Log-odds that a label is missing at the mean of the noisy polynomial, and what each
+        standard deviation of it adds.
 
     Attributes
     ----------
     target_mean, target_variance : ndarray of shape (n_tasks,), float64
-        Moments of the noisy targets, for classes those before the thresholds.
+        Moments of the noisy targets, for classes and counts those of the noisy polynomial.
     target_correlation : ndarray of shape (n_tasks, n_tasks), float64
         Correlation matrix of the same.
     noise_floor : ndarray of shape (n_tasks,), float64
-        Error that no model can go below: for regression the root mean squared error, for
-        classes the share of wrong ones (with an absolute error of about 1e-4).
+        Error that no model can go below: for regression and counts the root mean squared
+        error, for classes the share of wrong ones, for levels of an ordinal task the mean
+        absolute error (regression is exact, the others have an error of about 1e-4).
 
     Notes
     -----
@@ -62,6 +73,9 @@ class MultiTabTruth:
     task_types: tuple[str, ...]
     thresholds: tuple[FloatArray, ...]
     outlier_tasks: IntArray
+    mean_count: FloatArray
+    missing_intercept: FloatArray
+    missing_slope: FloatArray
 
     def latent_scores(self, X: npt.ArrayLike) -> FloatArray:
         """Compute the latent score of each row for each task.
@@ -102,7 +116,7 @@ class MultiTabTruth:
         Returns
         -------
         Y : ndarray of shape (n, n_tasks), float64
-            Targets without noise, for classes before the thresholds.
+            Targets without noise, for classes and counts the polynomial that they are made of.
 
         Raises
         ------
@@ -113,6 +127,66 @@ class MultiTabTruth:
         for task, degree in enumerate(self.degrees):
             Y[:, task] = power_sum(Y[:, task], degree)
         return Y
+
+    def noisy_polynomial(self, task: int) -> NoisyPolynomial:
+        """Return the distribution of a task's noisy polynomial.
+
+        Parameters
+        ----------
+        task : int
+            Label of the task.
+
+        Returns
+        -------
+        distribution : NoisyPolynomial
+        """
+        return self._noisy_polynomials[task]
+
+    def count_rates(self, values: npt.ArrayLike, task: int) -> FloatArray:
+        """Compute the mean of a task's counts.
+
+        Parameters
+        ----------
+        values : array-like of float
+            Values of its noisy polynomial.
+        task : int
+            Label of a task of type "count".
+
+        Returns
+        -------
+        rates : ndarray of float64, of the shape of `values`
+            Means of the Poisson distributions that the counts are drawn from.
+
+        Raises
+        ------
+        ValueError
+            If the task is of another type.
+        """
+        if self.task_types[task] != "count":
+            raise ValueError(f"task must be one of counts, {task} is of {self.task_types[task]}.")
+        rate = make_count_rate(self.noisy_polynomial(task), float(self.mean_count[task]))
+        return rate(np.asarray(values, dtype=np.float64))
+
+    def missing_probability(self, values: npt.ArrayLike, task: int) -> FloatArray:
+        """Compute the probability that a task's label is missing.
+
+        Parameters
+        ----------
+        values : array-like of float
+            Values of its noisy polynomial, which in regression is the label itself.
+        task : int
+            Label of the task.
+
+        Returns
+        -------
+        probability : ndarray of float64, of the shape of `values`
+        """
+        standardised = self.noisy_polynomial(task).standardise(
+            np.asarray(values, dtype=np.float64)
+        )
+        log_odds = self.missing_intercept[task] + self.missing_slope[task] * standardised
+        probability: FloatArray = expit(log_odds)
+        return probability
 
     @property
     def target_mean(self) -> FloatArray:
@@ -134,73 +208,27 @@ class MultiTabTruth:
     @property
     def noise_floor(self) -> FloatArray:
         """Least error that can be reached in each task, (n_tasks,)."""
-        tasks = zip(self.task_types, self.degrees, self.noise, self.thresholds, strict=True)
-        floors = [
-            noise if task_type == "regression" else least_error_rate(degree, noise, thresholds)
-            for task_type, degree, noise, thresholds in tasks
-        ]
-        return np.array(floors)
+        return np.array([self._least_error(task) for task in range(len(self.degrees))])
+
+    def _least_error(self, task: int) -> float:
+        target, thresholds = self.noisy_polynomial(task), self.thresholds[task]
+        match self.task_types[task]:
+            case "regression":
+                return target.noise
+            case "count":
+                return least_count_error(target, self.mean_count[task])
+            case "ordinal":
+                return least_level_error(target, thresholds)
+        return least_error_rate(target, thresholds)
+
+    @cached_property
+    def _noisy_polynomials(self) -> list[NoisyPolynomial]:
+        pairs = zip(self.degrees, self.noise.tolist(), strict=True)
+        return [NoisyPolynomial(*pair) for pair in pairs]
 
     @cached_property
     def _moments(self) -> tuple[FloatArray, FloatArray]:
         """Means and covariances of the noisy targets."""
-        polynomials = [[0.0] + [1.0] * degree for degree in self.degrees]
+        polynomials = [polynomial(degree) for degree in self.degrees]
         mean, covariance = polynomial_moments(polynomials, self.correlation)
         return mean, covariance + np.diag(self.noise**2)
-
-
-def power_sum(z: FloatArray, degree: int) -> FloatArray:
-    """Return ``z + z**2 + ... + z**degree``, by Horner's rule."""
-    value = z.copy()
-    for _ in range(degree - 1):
-        value += 1.0
-        value *= z
-    return value
-
-
-def find_thresholds(degree: int, noise: float, n_classes: int) -> FloatArray:
-    """Find limits between equally frequent classes of a noisy polynomial.
-
-    Quantiles of the population, not of a sample: the class of a row depends on no other row.
-
-    Parameters
-    ----------
-    degree : int
-        Degree of the polynomial.
-    noise : float
-        Standard deviation of the noise.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    thresholds : ndarray of shape (n_classes - 1,), float64
-        Ascending limits.
-    """
-    values = _polynomial_values(degree)
-    shares = np.arange(1, n_classes) / n_classes
-    if noise == 0:
-        return np.quantile(values, shares)
-    low, high = values.min() - 40 * noise, values.max() + 40 * noise
-
-    def excess(threshold: float, share: float) -> float:
-        return float(ndtr((threshold - values) / noise).mean() - share)
-
-    return np.array([brentq(excess, low, high, args=(share,)) for share in shares])
-
-
-def least_error_rate(degree: int, noise: float, thresholds: FloatArray) -> float:
-    """Return the share of wrong classes of the best possible classifier."""
-    if noise == 0:
-        return 0.0
-    values = _polynomial_values(degree)
-    below = ndtr((thresholds[:, None] - values) / noise)
-    n = values.size
-    probabilities = np.diff(np.vstack([np.zeros(n), below, np.ones(n)]), axis=0)
-    return float(1.0 - probabilities.max(axis=0).mean())
-
-
-def _polynomial_values(degree: int) -> FloatArray:
-    """Return values of the polynomial at points of equal probability."""
-    points = ndtri((np.arange(_N_POINTS) + 0.5) / _N_POINTS)
-    return power_sum(points, degree)

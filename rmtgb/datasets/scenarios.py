@@ -2,80 +2,50 @@
 
 The tasks of a scenario form groups. Each group has a common random Fourier function, and
 each of its tasks mixes a function of its own into it, or not. One task column, the last,
-tells the tasks apart.
+tells the tasks apart. `TaskDials` make the tasks more like real ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from rmtgb._common import FloatArray, IntArray, check_integer, check_integers, check_real
-from rmtgb.datasets._parameters import RandomState, check_noise, make_generator
-from rmtgb.datasets.random_fourier import LinearCombination, RandomFourierFunction
+from rmtgb._common import FloatArray, IntArray, check_integer
+from rmtgb.datasets._parameters import RandomState, check_noise, make_generator, per_task
+from rmtgb.datasets.dials import TaskDials
+from rmtgb.datasets.scenario_plan import check_counts, check_dials, check_length_scale, plant_tree
+from rmtgb.datasets.scenario_truth import ScenarioTruth, TaskFunction
+from rmtgb.datasets.task_functions import Plan, draw_functions, draw_later_functions
+from rmtgb.datasets.task_rows import ROW_STREAMS, TaskRows, draw_task_rows
+from rmtgb.datasets.task_traits import TaskTraits, apply_dials, draw_traits
 
-__all__ = ["ScenarioTruth", "make_task_scenario"]
+__all__ = ["make_task_scenario"]
 
-TaskFunction: TypeAlias = RandomFourierFunction | LinearCombination
-# A function and its values on the rows of each task that it is for.
-Candidates: TypeAlias = Iterator[tuple[TaskFunction, list[FloatArray]]]
+Streams: TypeAlias = dict[str, np.random.Generator]
 
-_SCENARIOS = ("outliers", "pooled", "independent", "related", "clusters")
-_MIXED_SCENARIOS = ("outliers", "related", "clusters")
-_MIXTURE_WEIGHTS = (0.9, 0.1)  # common function of the group, own function of the task
-_DEFAULT_LENGTH_SCALE = 0.25  # times the number of features
-_CLUSTER_LENGTH_SCALES = (0.1, 0.5)  # times the number of features
-_MIN_CLASS_PERCENT = 10
-_MAX_REDRAWS = 100
+# Rows of each task that stand for its distribution where a class prior sets the limit: the
+# share of class 1 is right to 0.5 %.
+_REFERENCE_ROWS = 10_000
 
-
-@dataclass(frozen=True, eq=False)
-class ScenarioTruth:
-    """What is known about generated tasks.
-
-    Parameters
-    ----------
-    outlier_tasks : ndarray of shape (n_outlier_tasks,), int64
-        Labels of the outlier tasks, empty in all scenarios but "outliers".
-    clusters : ndarray of shape (n_tasks,), int64
-        Group of each task: tasks of one group have the same common function.
-    functions : list of RandomFourierFunction or LinearCombination, length n_tasks
-        ``functions[t](X_without_task)`` is the noise-free raw value of task t for rows of
-        shape (n, n_features). A classification label is 1 where it is above 0.
-    length_scales : ndarray of shape (n_tasks,), float64
-        Length scale of each task's functions.
-    noise : float
-        Standard deviation of the noise.
-    """
-
-    outlier_tasks: IntArray
-    clusters: IntArray
-    functions: list[TaskFunction]
-    length_scales: FloatArray
-    noise: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """Everything about the functions of a scenario that is not random."""
-
-    groups: IntArray  # (n_tasks,), ascending, so that the rows of a group are contiguous
-    mixed: bool  # each task has a function of its own beside the common one of its group
-    n_features: int
-    n_fourier: int
-    length_scale: float | None  # None: each group draws its own
-    balanced: bool  # the sign of the values is a class, and neither class may be rare
-
-    def draw_length_scales(self, rng: np.random.Generator) -> FloatArray:
-        """Draw one length scale per group."""
-        n_groups = int(self.groups[-1]) + 1
-        if self.length_scale is not None:
-            return np.full(n_groups, self.length_scale)
-        return self.n_features * rng.uniform(*_CLUSTER_LENGTH_SCALES, n_groups)
+#: Streams of the dials. The order is part of what a seed means: new ones go to the end.
+_DIAL_STREAMS = (
+    "hierarchy",
+    "feature_shift",
+    "feature_scale",
+    "feature_signs",
+    "relevant",
+    "measured",
+    "category_effects",
+    "group_means",
+    "target_shift",
+    "target_scale",
+    "later",
+    "reference",
+    *ROW_STREAMS[2:],
+)
 
 
 def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the data set
@@ -86,10 +56,13 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
     n_samples_per_task: int | Sequence[int] = 300,
     n_outlier_tasks: int = 2,
     cluster_sizes: Sequence[int] = (3, 4, 5, 8, 10),
+    branching: Sequence[int] = (2, 2, 3),
+    level_shares: Sequence[float] | None = None,
     classification: bool = False,
-    noise: float = 0.0,
+    noise: float | Sequence[float] = 0.0,
     length_scale: float | None = None,
     n_fourier: int = 500,
+    dials: TaskDials | None = None,
     as_frame: bool = False,
     return_truth: bool = False,
     random_state: RandomState = None,
@@ -107,13 +80,16 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
       function.
     - "clusters": as "related" within each cluster; each cluster has its own common function
       and its own length scale.
+    - "hierarchy": tasks are the leaves of a tree, and the function of a task is the sum of
+      those of all nodes from the root down to it.
 
     Parameters
     ----------
-    scenario : {"outliers", "pooled", "independent", "related", "clusters"}
+    scenario : {"outliers", "pooled", "independent", "related", "clusters", "hierarchy"}
         How the functions of the tasks depend on each other.
     n_tasks : int, default=10
-        Number of tasks. Not read by "clusters", where it is ``sum(cluster_sizes)``.
+        Number of tasks. Not read by "clusters", where it is ``sum(cluster_sizes)``, nor by
+        "hierarchy", where it is ``prod(branching)``.
     n_features : int, default=5
         Number of features d, without the task column.
     n_samples_per_task : int or sequence of int of length n_tasks, default=300
@@ -124,16 +100,26 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
         Number of outlier tasks, less than `n_tasks`. Read by "outliers" only.
     cluster_sizes : sequence of int, default=(3, 4, 5, 8, 10)
         Number of tasks of each cluster. Read by "clusters" only.
+    branching : sequence of int, default=(2, 2, 3)
+        Number of branches at each level below the root: by default 2 groups of 2 groups of 3
+        tasks. Read by "hierarchy" only.
+    level_shares : sequence of float of length len(branching) + 1, optional
+        Shares of the functions' variance of each level, from the root to the tasks; their sum
+        does not matter. By default all are equal. Read by "hierarchy" only.
     classification : bool, default=False
         Whether `y` holds the labels 0 and 1 (raw value above 0) in place of the raw values.
-    noise : float, default=0.0
-        Standard deviation of the Gaussian noise added to the raw values, in classification
-        before the label is taken. It changes neither the features nor the functions.
+    noise : float or sequence of float of length n_tasks, default=0.0
+        Standard deviation of the noise added to the raw values, in classification before the
+        label is taken. It changes neither the features nor the functions, and a task's noise
+        does not depend on how many others there are.
     length_scale : float, optional
         Length scale of the functions. By default ``0.25 * n_features``, in "clusters"
         drawn for each cluster from ``U(0.1, 0.5) * n_features``.
     n_fourier : int, default=500
         Number of cosines per function.
+    dials : TaskDials, optional
+        What real tasks have beyond that: features, targets, noise and classes that differ
+        between tasks, categories, group-level features, drift.
     as_frame : bool, default=False
         Whether `X` is a pandas DataFrame.
     return_truth : bool, default=False
@@ -146,7 +132,8 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
     -------
     X : ndarray of shape (n, n_features + 1), float64, or DataFrame
         Features and, as last column, the task label 0..n_tasks-1; rows are ordered by task.
-        The DataFrame has columns "x0", "x1", ... (float64) and "task" (int64).
+        The DataFrame has columns "x0", "x1", ... (float64) and "task" (int64). Dials may bring
+        columns "c0", ... (of pandas' category type), "g0", ... and "time" between them.
     y : ndarray of shape (n,), float64, or int64 in classification
         Target of each row.
     truth : ScenarioTruth
@@ -164,8 +151,8 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
 
     Notes
     -----
-    In classification each class has at least 10 % of the rows of each task (before noise).
-    A group's common function that misses this for one of its tasks is drawn again, then a
+    In classification each class has at least 10 % of the rows of each task, before noise and
+    dials. A group's common function that misses this for one of its tasks is drawn again, then a
     task's own function if the mixture misses it.
 
     References
@@ -184,174 +171,121 @@ def make_task_scenario(  # noqa: PLR0913 - the parameters are the dials of the d
     >>> truth.outlier_tasks
     array([8, 9])
     """
-    groups, outlier_tasks = _group_tasks(scenario, n_tasks, n_outlier_tasks, cluster_sizes)
+    hierarchy = branching, level_shares
+    tree, outliers = plant_tree(scenario, n_tasks, n_outlier_tasks, cluster_sizes, hierarchy)
+    n_tasks = len(tree.groups)
     n_features = check_integer("n_features", n_features, minimum=1)
-    plan = _Plan(
-        groups=groups,
-        mixed=scenario in _MIXED_SCENARIOS,
-        n_features=n_features,
-        n_fourier=check_integer("n_fourier", n_fourier, minimum=1),
-        length_scale=_check_length_scale(length_scale, scenario, n_features),
-        balanced=classification,
-    )
-    counts = _check_counts(n_samples_per_task, len(groups), minimum=2 if classification else 1)
-    noise = check_noise("noise", noise)
-
-    # One stream per purpose: neither noise nor the number of rows changes the functions.
-    function_rng, feature_rng, noise_rng = make_generator(random_state).spawn(3)
-    features = _draw_features(feature_rng, counts, n_features)
-    functions, length_scales, raw = _draw_functions(function_rng, plan, features, counts)
-    y = _make_target(noise_rng, raw, counts, noise, classification)
-    X = _with_task_column(features, counts, as_frame)
+    n_fourier = check_integer("n_fourier", n_fourier, minimum=1)
+    scale = check_length_scale(length_scale, scenario, n_features)
+    plan = Plan(*tree, n_features, n_fourier, scale, balanced=classification)
+    counts = check_counts(n_samples_per_task, n_tasks, minimum=2 if classification else 1)
+    noise_of = per_task("noise", noise, n_tasks, check_noise)
+    dials, priors = check_dials(dials, classification, n_tasks)
+    rows, truth = _draw(random_state, plan, counts, noise_of, dials, priors)
+    raw = truth["noise_free_targets"]
+    y = raw + np.concatenate([task.noise for task in rows])
+    if classification:
+        y = (y > np.repeat(truth["limits"], counts)).astype(np.int64)
+    X = _lay_out(rows, counts, dials, truth["traits"], as_frame)
     if not return_truth:
         return X, y
-    return X, y, ScenarioTruth(outlier_tasks, groups, functions, length_scales, noise)
+    given_noise = np.array(noise_of) if np.ndim(noise) else noise_of[0]
+    return X, y, ScenarioTruth(outlier_tasks=outliers, noise=given_noise, **truth)
 
 
-def _group_tasks(
-    scenario: str, n_tasks: int, n_outlier_tasks: int, cluster_sizes: Sequence[int]
-) -> tuple[IntArray, IntArray]:
-    """Return the group of each task and the labels of the outlier tasks."""
-    if not isinstance(scenario, str) or scenario not in _SCENARIOS:
-        raise ValueError(f"scenario must be one of {list(_SCENARIOS)}, got {scenario!r}.")
-    n_tasks = check_integer("n_tasks", n_tasks, minimum=1)
-    n_outlier_tasks = check_integer("n_outlier_tasks", n_outlier_tasks, minimum=0)
-    outlier_tasks = np.empty(0, dtype=np.int64)
-    if scenario == "clusters":
-        sizes = check_integers("cluster_sizes", cluster_sizes, minimum=1)
-        return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes), outlier_tasks
-    if scenario == "independent":
-        return np.arange(n_tasks, dtype=np.int64), outlier_tasks
-    groups = np.zeros(n_tasks, dtype=np.int64)
-    if scenario == "outliers":
-        if n_outlier_tasks >= n_tasks:
-            raise ValueError(
-                f"n_outlier_tasks must be less than n_tasks={n_tasks}, got {n_outlier_tasks}."
-            )
-        outlier_tasks = np.arange(n_tasks - n_outlier_tasks, n_tasks, dtype=np.int64)
-        groups[outlier_tasks] = 1
-    return groups, outlier_tasks
-
-
-def _draw_features(rng: np.random.Generator, counts: IntArray, n_features: int) -> FloatArray:
-    """Draw from one stream per task, so that more rows leave a task's first rows as they are."""
-    streams = zip(rng.spawn(len(counts)), counts, strict=True)
-    return np.concatenate(
-        [stream.uniform(-1.0, 1.0, (count, n_features)) for stream, count in streams]
+def _draw(
+    random_state: RandomState,
+    plan: Plan,
+    counts: IntArray,
+    noise_of: list[float],
+    dials: TaskDials,
+    priors: list[float] | None,
+) -> tuple[list[TaskRows], dict[str, Any]]:
+    """Draw everything; return the rows of each task, and what the truth is to say."""
+    n_tasks = len(counts)
+    function_rngs, rngs, row_rngs = _make_streams(random_state, n_tasks)
+    traits = draw_traits(rngs, dials, plan.groups, plan.n_features)
+    sample = partial(draw_task_rows, noise_of=noise_of, dials=dials, traits=traits)
+    rows = [sample(row_rngs[task], counts[task], task) for task in range(n_tasks)]
+    function_rngs.append(rngs["hierarchy"])
+    functions: Sequence[TaskFunction]
+    # On the features before the dials: whatever these are, the functions remain.
+    functions, raw, length_scales = draw_functions(
+        function_rngs, plan, [task.base for task in rows]
     )
+    if dials != TaskDials():
+        later = draw_later_functions(rngs["later"], plan, length_scales) if dials.drift else None
+        functions = apply_dials(functions, later, dials, traits, plan.groups)
+        raw = [function(task.columns) for function, task in zip(functions, rows, strict=True)]
+    limits = np.zeros(n_tasks)
+    if priors is not None:
+        limits = _find_limits(rngs["reference"], functions, priors, sample)
+    return rows, {
+        "clusters": plan.groups,
+        "functions": functions,
+        "length_scales": length_scales,
+        "nodes": plan.nodes,
+        "level_weights": plan.weights,
+        "noise_free_targets": np.concatenate(raw),
+        "noise_scale": np.concatenate([task.noise_scale for task in rows]),
+        "limits": limits,
+        "dials": dials,
+        "traits": traits,
+    }
 
 
-def _draw_functions(
-    rng: np.random.Generator, plan: _Plan, features: FloatArray, counts: IntArray
-) -> tuple[list[TaskFunction], FloatArray, FloatArray]:
-    """Draw the function of each task; return them, their length scales and the raw values."""
-    common_rng, own_rng, length_scale_rng = rng.spawn(3)
-    length_scales = plan.draw_length_scales(length_scale_rng)
-    common_streams = common_rng.spawn(len(length_scales))
-    own_streams = own_rng.spawn(len(plan.groups))
-    task_rows = np.split(features, np.cumsum(counts)[:-1])
+def _make_streams(
+    random_state: RandomState, n_tasks: int
+) -> tuple[list[np.random.Generator], Streams, list[Streams]]:
+    """Return the streams of the functions, of each dial, and of the rows of each task.
 
-    functions: list[TaskFunction] = []
-    raw: list[FloatArray] = []  # of each task
-    for group, length_scale in enumerate(length_scales.tolist()):
-        tasks = np.flatnonzero(plan.groups == group).tolist()
-        # The common function has to suit each task of the group before own ones are mixed in.
-        rows = [task_rows[task] for task in tasks]
-        candidates = _draw_candidates(common_streams[group], plan, length_scale, rows)
-        common, values = _first_balanced(candidates, plan)
-        if not plan.mixed:
-            functions += [common] * len(tasks)
-            raw += values
-            continue
-        for task, common_values in zip(tasks, values, strict=True):
-            own = _draw_candidates(own_streams[task], plan, length_scale, [task_rows[task]])
-            mixtures = _mix_candidates(common, common_values, own)
-            mixture, mixed_values = _first_balanced(mixtures, plan)
-            functions.append(mixture)
-            raw += mixed_values
-    return functions, length_scales[plan.groups], np.concatenate(raw)
+    One stream per purpose, and where it matters per task: neither a dial nor one more task
+    changes what the others draw.
+    """
+    function_rng, feature_rng, noise_rng = make_generator(random_state).spawn(3)
+    common_rng, own_rng, scale_rng, *dial_rngs = function_rng.spawn(3 + len(_DIAL_STREAMS))
+    rngs = dict(zip(_DIAL_STREAMS, dial_rngs, strict=True))
+    of_rows = [feature_rng, noise_rng, *(rngs[name] for name in ROW_STREAMS[2:])]
+    by_task = zip(*(rng.spawn(n_tasks) for rng in of_rows), strict=True)
+    row_rngs = [dict(zip(ROW_STREAMS, of_task, strict=True)) for of_task in by_task]
+    return [common_rng, own_rng, scale_rng], rngs, row_rngs
 
 
-def _draw_candidates(
-    rng: np.random.Generator, plan: _Plan, length_scale: float, task_rows: list[FloatArray]
-) -> Candidates:
-    """Yield new functions and their values on the rows of each task, without end."""
-    while True:
-        function = RandomFourierFunction.draw(rng, plan.n_features, plan.n_fourier, length_scale)
-        # Task by task, as the user will call it: the same call gives the same bits.
-        yield function, [function(rows) for rows in task_rows]
+def _find_limits(
+    rng: np.random.Generator,
+    functions: Sequence[TaskFunction],
+    priors: list[float],
+    sample: Callable[[Streams, int, int], TaskRows],
+) -> FloatArray:
+    """Find the limit above which the share of each task's distribution is its prior."""
+    limits = []
+    streams = rng.spawn(len(functions))
+    for task, (function, prior) in enumerate(zip(functions, priors, strict=True)):
+        of_task = streams[task].spawn(len(ROW_STREAMS))
+        rows = sample(dict(zip(ROW_STREAMS, of_task, strict=True)), _REFERENCE_ROWS, task)
+        limits.append(np.quantile(function(rows.columns) + rows.noise, 1.0 - prior))
+    return np.array(limits)
 
 
-def _mix_candidates(
-    common: TaskFunction, common_values: FloatArray, own_candidates: Candidates
-) -> Candidates:
-    """Yield mixtures of the common function with each of the own ones of one task."""
-    for own, (own_values,) in own_candidates:
-        mixture = LinearCombination(_MIXTURE_WEIGHTS, (common, own))
-        yield mixture, [mixture.combine(common_values, own_values)]
-
-
-def _first_balanced(candidates: Candidates, plan: _Plan) -> tuple[TaskFunction, list[FloatArray]]:
-    """Return the first candidate with enough of each class in each task; any in regression."""
-    for function, task_values in islice(candidates, 1 + _MAX_REDRAWS):
-        if not plan.balanced or all(_is_balanced(values) for values in task_values):
-            return function, task_values
-    raise RuntimeError(
-        f"No function with at least {_MIN_CLASS_PERCENT} % of each class in each of its tasks "
-        f"was found in {_MAX_REDRAWS} redraws (length_scale={plan.length_scale}). A smaller "
-        f"length_scale or more rows per task make one likelier."
-    )
-
-
-def _is_balanced(values: FloatArray) -> bool:
-    positives = int(np.count_nonzero(values > 0))
-    rarer = min(positives, len(values) - positives)
-    return 100 * rarer >= _MIN_CLASS_PERCENT * len(values)
-
-
-def _make_target(
-    rng: np.random.Generator, raw: FloatArray, counts: IntArray, noise: float, labels: bool
-) -> FloatArray | IntArray:
-    """Add noise, from one stream per task as for the features, and take the label."""
-    target = raw
-    if noise > 0:
-        streams = zip(rng.spawn(len(counts)), counts, strict=True)
-        draws = [stream.standard_normal(count) for stream, count in streams]
-        target = raw + noise * np.concatenate(draws)
-    return (target > 0).astype(np.int64) if labels else target
-
-
-def _with_task_column(features: FloatArray, counts: IntArray, as_frame: bool) -> Any:
-    """Append the task labels as last column."""
+def _lay_out(
+    rows: list[TaskRows], counts: IntArray, dials: TaskDials, traits: TaskTraits, as_frame: bool
+) -> Any:
+    """Put the columns of all tasks below each other, and the task label behind them."""
+    n_features = traits.measured.shape[1]
+    columns = np.vstack([task.columns for task in rows])
+    columns[:, :n_features][~np.repeat(traits.measured, counts, axis=0)] = np.nan
     tasks = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     if not as_frame:
-        return np.column_stack([features, tasks])
+        return np.column_stack([columns, tasks])
     import pandas as pd  # here: it takes longer to import than the data to generate
 
-    frame = pd.DataFrame(features, columns=[f"x{j}" for j in range(features.shape[1])])
+    categorical = [f"c{j}" for j in range(dials.n_categorical)]
+    names = [f"x{j}" for j in range(n_features)] + categorical
+    names += [f"g{j}" for j in range(dials.n_group_features)]
+    names += ["time"] if dials.drift > 0 else []
+    frame = pd.DataFrame(columns, columns=names)
+    kind = pd.CategoricalDtype(range(dials.n_categories))
+    for name in categorical:
+        frame[name] = frame[name].astype(np.int64).astype(kind)
     frame["task"] = tasks
     return frame
-
-
-def _check_counts(n_samples_per_task: Any, n_tasks: int, minimum: int) -> IntArray:
-    """Rows of each task; at least two in classification, one for each class."""
-    name = "n_samples_per_task"
-    if np.ndim(n_samples_per_task) == 0:
-        return np.full(n_tasks, check_integer(name, n_samples_per_task, minimum), dtype=np.int64)
-    counts = check_integers(name, n_samples_per_task, minimum)
-    if len(counts) != n_tasks:
-        raise ValueError(
-            f"{name} must be an integer or have one value for each of the {n_tasks} tasks, "
-            f"got {len(counts)} values."
-        )
-    return counts
-
-
-def _check_length_scale(length_scale: Any, scenario: str, n_features: int) -> float | None:
-    """Return the length scale of all groups, None if each is to draw its own."""
-    if length_scale is None:
-        return None if scenario == "clusters" else _DEFAULT_LENGTH_SCALE * n_features
-    checked = check_real("length_scale", length_scale)
-    if not 0 < checked < np.inf:
-        raise ValueError(f"length_scale must be a finite number > 0, got {checked}.")
-    return checked

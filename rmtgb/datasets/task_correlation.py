@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtgb._common import FloatArray, check_real
+from rmtgb._common import FloatArray, as_floats, check_real, check_semidefinite
 
 #: How far the diagonal, the symmetry and the eigenvalues of a given matrix may be off.
 TOLERANCE = 1e-12
@@ -64,24 +64,15 @@ def _equal_correlation(value: float, n_tasks: int, n_outlier_tasks: int) -> Floa
 
 
 def _check_matrix(correlation: Any, n_tasks: int) -> FloatArray:
-    P = np.array(correlation, dtype=np.float64)
-    if P.shape != (n_tasks, n_tasks):
+    if np.shape(correlation) != (n_tasks, n_tasks):
         raise ValueError(
             f"correlation must be a number or have shape ({n_tasks}, {n_tasks}) for "
-            f"n_tasks={n_tasks}, got shape {P.shape}."
+            f"n_tasks={n_tasks}, got shape {np.shape(correlation)}."
         )
-    if not np.isfinite(P).all():
-        raise ValueError("correlation must hold finite numbers only.")
-    if np.abs(P - P.T).max() > TOLERANCE:
-        raise ValueError("correlation must be symmetric.")
+    P = as_floats("correlation", correlation, (n_tasks, n_tasks))
     if np.abs(np.diag(P) - 1.0).max() > TOLERANCE:
         raise ValueError(f"correlation must have ones on its diagonal, got {np.diag(P)}.")
-    smallest = np.linalg.eigvalsh(P)[0]
-    if smallest < -TOLERANCE:
-        raise ValueError(
-            f"correlation must be positive semidefinite; its smallest eigenvalue is "
-            f"{smallest:.6g}, at least 0 is needed."
-        )
+    check_semidefinite("correlation", P, TOLERANCE)
     return P
 
 

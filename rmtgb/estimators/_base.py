@@ -158,9 +158,6 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         with self._team(rows.X.shape) as team:
             result = fit_rows(rows, val_rows, self.n_tasks_, settings, rng, team, progress, former)
         self._keep(result)
-        self._weight_of_task = np.bincount(
-            rows.task_codes, rows.weight, minlength=self.n_tasks_
-        ).astype(np.float64)
 
     def _read_training_rows(
         self, X: Any, y: Any, task: Any, sample_weight: Any, former: ThreeStageModel | None
@@ -182,6 +179,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         if y.size < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 rows of positive weight, got n_samples=1."
+                " A weight that vanishes beside the largest counts as zero."
             )
         warn_of_large_weights(sample_weight, weight)
         if former is None:
@@ -277,6 +275,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             task_trees,
             self.partition_regularization,
             task_kinds,
+            self.task_baseline == "shrunken" and self.n_tasks_ > 1,
         )
 
     def _fit_settings(self, rows: Rows, has_validation: bool) -> FitSettings:
@@ -303,14 +302,13 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         """Set the fitted attributes."""
         model, lengths = result.model, result.lengths
         self._model = model
-        self.theta_ = model.partition.outlier_theta
-        self.outlier_weights_ = model.partition.outlier_weights
+        self.theta_ = model.outlier_theta
+        self.outlier_weights_ = model.outlier_weights
         self.outlier_tasks_ = self.tasks_[self.outlier_weights_ > 0.5]
-        baseline = model.baseline.tasks
+        baseline = model.tasks.baseline
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
-        self.task_clusters_ = model.clusters
-        if model.clusters is None:
-            self.task_clusters_ = np.zeros(self.n_tasks_, dtype=np.int64)
+        clusters = model.tasks.cluster
+        self.task_clusters_ = np.zeros(self.n_tasks_, np.int64) if clusters is None else clusters
         self.n_iter_shared_ = model.shared.n_rounds
         self.n_iter_partition_ = model.partition.n_rounds
         self.n_iter_task_ = model.task_specific.n_rounds

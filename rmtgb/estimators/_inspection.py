@@ -70,7 +70,7 @@ class InspectedRMTGB(BaseRMTGB):
         """
         check_is_fitted(self)
         shared, inlier, outlier, _ = self._gains()
-        rows, w = self._weight_of_task, self.outlier_weights_
+        rows, w = self._model.tasks.weight, self.outlier_weights_
         common = (
             np.outer(_shares(rows), shared)
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)
@@ -81,7 +81,7 @@ class InspectedRMTGB(BaseRMTGB):
 
     @property
     def _n_model_features(self) -> int:
-        return self._input.n_features + (self._model.clusters is not None)
+        return self._input.n_features + (self._model.tasks.cluster is not None)
 
     def _gains(self) -> FloatArray:
         """Return the gain of each column of X by ensemble: shape (4, n_features_in_)."""

@@ -47,13 +47,14 @@ def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") ->
     Raises
     ------
     ValueError
-        If a weight is missing, negative or infinite, or all are zero.
+        If a weight is no number, missing, negative or infinite, or all are zero.
     """
     if sample_weight is None:
         return np.ones(n_rows)
     if np.ma.is_masked(sample_weight):
         n_masked = int(np.ma.getmaskarray(sample_weight).sum())
         raise ValueError(f"{name} is masked in {n_masked} rows; every row needs a weight >= 0.")
+    sample_weight = _as_numbers(sample_weight, name)
     weight: FloatArray = check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, copy=True
     )
@@ -144,6 +145,17 @@ def weigh_classes(
         )
     weighed = weight * by_class[codes]
     return weighed * max(1.0, weight.sum() / weighed.sum())
+
+
+def _as_numbers(sample_weight: Any, name: str) -> Any:
+    """Return weights as they are if they are numbers, converted if they are objects."""
+    given = np.asarray(sample_weight)
+    if given.dtype.kind in "biuf":
+        return sample_weight
+    try:
+        return given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers >= 0: {error}.") from error
 
 
 def _within_largest_total(weight: FloatArray) -> FloatArray:

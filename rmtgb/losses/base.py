@@ -33,6 +33,8 @@ class Loss(ABC):
     is_likelihood : bool
         Whether it is a negative log-likelihood on a logarithmic scale: its gradients have a known
         variance, and raw predictions may run away.
+    has_log_link : bool
+        Whether a raw prediction is the logarithm of a mean.
     value, gradient_hessian : callable
         Compiled functions of (y, raw, parameter) for one row of unit weight: the loss, and its
         first two derivatives by the raw prediction. What stands for the hessian where a loss has
@@ -52,6 +54,7 @@ class Loss(ABC):
     is_scale_free: ClassVar[bool] = True
     degree: ClassVar[int] = 2
     is_likelihood: ClassVar[bool] = False
+    has_log_link: ClassVar[bool] = False
     value: ClassVar[Callable[..., Any]]
     gradient_hessian: ClassVar[Callable[..., Any]]
 

@@ -73,6 +73,7 @@ class Poisson(Loss):
     code = 4
     is_scale_free = False
     is_likelihood = True
+    has_log_link = True
     value = staticmethod(value)
     gradient_hessian = staticmethod(gradient_hessian)
 

@@ -9,7 +9,7 @@ import numpy as np
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.losses import Loss, gradients
 from rmtgb.losses.weighted_quantile import weighted_quantile
-from rmtgb.tasks.offsets import Baseline
+from rmtgb.tasks.table import TaskTable
 
 #: Newton iterations for the offsets of losses that are not quadratic.
 MAX_ITERATIONS = 20
@@ -21,7 +21,7 @@ MAX_LOG_STEP = 4.0
 
 def fit_baseline(
     kind: str, loss: Loss, y: FloatArray, weight: FloatArray, offsets: IntArray
-) -> Baseline:
+) -> TaskTable:
     """Choose the offsets of all tasks.
 
     Parameters
@@ -36,33 +36,66 @@ def fit_baseline(
 
     Returns
     -------
-    Baseline
+    TaskTable
+        With nothing but baselines.
 
     References
     ----------
     DerSimonian, Laird, "Meta-analysis in clinical trials", 1986, for the variance between
     tasks; Robinson, "That BLUP is a good thing", 1991, for the shrinkage.
     """
-    n_tasks = offsets.size - 1
-    if kind == "zero":
-        return Baseline(np.zeros((n_tasks, loss.n_outputs)), np.zeros(loss.n_outputs))
-    intercept = loss.fit_intercept(y, weight)
-    if kind == "global" or n_tasks == 1:
-        return Baseline(np.tile(intercept, (n_tasks, 1)), intercept)
+    task_weight = np.add.reduceat(weight, offsets[:-1])
+    intercept = np.zeros(loss.n_outputs) if kind == "zero" else loss.fit_intercept(y, weight)
+    baseline = np.tile(intercept, (task_weight.size, 1)), intercept
+    if kind == "shrunken" and task_weight.size > 1:
+        nothing = np.zeros((loss.n_outputs, y.size))
+        baseline = estimate_offsets(loss, y, weight, offsets, intercept, nothing)
+    return TaskTable.starting(*baseline, task_weight)
+
+
+def estimate_offsets(
+    loss: Loss,
+    y: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    intercept: FloatArray,
+    rest: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate shrunken offsets beside what else is predicted.
+
+    Parameters
+    ----------
+    loss, y, weight, offsets
+        As for :func:`fit_baseline`.
+    intercept : ndarray of float64 of shape (n_outputs,)
+        Where the search starts.
+    rest : ndarray of float64 of shape (n_outputs, n)
+        What the raw prediction is beside the offset.
+
+    Returns
+    -------
+    tasks : ndarray of float64 of shape (n_tasks, n_outputs)
+    population : ndarray of float64 of shape (n_outputs,)
+    """
     level = loss.leaf_quantile
-    if level is not None:
-        return _quantile_baseline(loss, level, y, weight, offsets, intercept)
-    return _newton_baseline(loss, y, weight, offsets, intercept)
+    if level is None:
+        return _newton_baseline(loss, y, weight, offsets, intercept, rest)
+    return _quantile_baseline(loss, level, y - rest[0], weight, offsets)
 
 
 def _newton_baseline(
-    loss: Loss, y: FloatArray, weight: FloatArray, offsets: IntArray, intercept: FloatArray
-) -> Baseline:
+    loss: Loss,
+    y: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    intercept: FloatArray,
+    rest: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
     """Shrink offsets by penalised maximum likelihood."""
     task_codes = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
 
     def sums_at(tasks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        raw = np.ascontiguousarray(tasks[task_codes].T)
+        raw = np.ascontiguousarray(tasks[task_codes].T) + rest
         gradient, hessian = gradients(loss, y, raw, weight)
         return _task_sums(gradient, offsets).T, _task_sums(hessian, offsets).T, gradient
 
@@ -73,12 +106,12 @@ def _newton_baseline(
     steps = np.clip(_ratio(-slope, information), -max_step, max_step)
     noise = _noise(loss, weight, offsets, gradient, steps, information)
     if not np.isfinite(noise).all():
-        return Baseline(np.tile(intercept, (n_tasks, 1)), intercept)
+        return np.tile(intercept, (n_tasks, 1)), intercept
     variance, centre = _between_tasks(steps, information, noise)
     population = intercept + centre
     pull = np.divide(noise, variance, out=np.full_like(noise, np.inf), where=variance > 0)
     if not np.isfinite(pull).any():
-        return Baseline(np.tile(population, (n_tasks, 1)), population)
+        return np.tile(population, (n_tasks, 1)), population
     tasks = np.tile(population, (n_tasks, 1))
     movable = np.isfinite(pull)
     pull = np.where(movable, pull, 0.0)
@@ -89,7 +122,7 @@ def _newton_baseline(
         tasks = tasks - step
         if np.all(np.abs(step) <= 1e-9 * (1e-300 + np.abs(tasks).max())):
             break
-    return Baseline(tasks, population)
+    return tasks, population
 
 
 def _quantile_baseline(
@@ -98,9 +131,9 @@ def _quantile_baseline(
     y: FloatArray,
     weight: FloatArray,
     offsets: IntArray,
-    intercept: FloatArray,
-) -> Baseline:
+) -> tuple[FloatArray, FloatArray]:
     """Shrink the quantiles of the tasks; their variance is that of a sample quantile."""
+    intercept = loss.fit_intercept(y, weight)
     quantiles = np.array(
         [
             loss.fit_intercept(y[a:b], weight[a:b]) if weight[a:b].any() else intercept
@@ -112,7 +145,7 @@ def _quantile_baseline(
     # the residual of a task's only row is zero, whatever the noise
     freedom = np.maximum(task_weight - 1.0, 0.0)
     if freedom.sum() < 1.0:
-        return Baseline(np.tile(intercept, (offsets.size - 1, 1)), intercept)
+        return np.tile(intercept, (offsets.size - 1, 1)), intercept
     share = np.divide(freedom, task_weight, out=np.zeros_like(freedom), where=task_weight > 0)
     residual = y - np.repeat(quantiles[:, 0], np.diff(offsets))
     width = min(0.1, level / 2, (1 - level) / 2)
@@ -124,7 +157,7 @@ def _quantile_baseline(
     variance, centre = _between_tasks(quantiles - intercept, information, noise)
     population = intercept + centre
     kept = _ratio(information * variance, information * variance + noise)
-    return Baseline(population + kept * (quantiles - population), population)
+    return population + kept * (quantiles - population), population
 
 
 def _noise(

@@ -8,7 +8,7 @@ from rmtgb.transfer.fixed_design import fixed_design_error
 from rmtgb.transfer.network import network_bound
 from rmtgb.transfer.one_auxiliary import fixed_design_optimal_weight
 from rmtgb.transfer.optimal import optimal_weights
-from rmtgb.transfer.pooling import averaging_error, best_subset, dispersion_factor, pooled_error
+from rmtgb.transfer.pooling import averaging_error, dispersion_factor, pooled_error
 from rmtgb.transfer.problem import LinearTransferProblem
 from rmtgb.transfer.results import (
     BreakEven,
@@ -20,6 +20,7 @@ from rmtgb.transfer.results import (
 )
 from rmtgb.transfer.safe_combination import safe_combination
 from rmtgb.transfer.simulation import Simulation, simulate
+from rmtgb.transfer.subsets import best_subset
 from rmtgb.transfer.weighting import weighted_error
 
 __all__ = [

@@ -53,6 +53,32 @@ def check_rows(problem: LinearTransferProblem, active: BoolArray) -> float:
     return n_rows
 
 
+def check_ratios(problem: LinearTransferProblem, weights: FloatArray, least: float) -> None:
+    """Refuse weights so unequal that rounding decides what the rows of small ones tell.
+
+    Parameters
+    ----------
+    problem : LinearTransferProblem
+        The tasks.
+    weights : ndarray of shape (K + 1,), float64
+        Weights, the largest 1.
+    least : float
+        What is larger keeps its digits beside 1.
+
+    Raises
+    ------
+    ValueError
+        If the tasks with larger weights have fewer rows than features.
+    """
+    n_rows = float(problem.n_samples[weights >= least].sum())
+    if n_rows < problem.n_features:
+        raise ValueError(
+            f"weights are too unequal to be simulated: of rows that weigh at least {least:g} "
+            f"times the largest weight there are {n_rows:.0f}, and "
+            f"n_features={problem.n_features} are needed."
+        )
+
+
 def spread(share: FloatArray, gram: FloatArray) -> tuple[float, float]:
     """Return the squared mean shift and the dispersion about it, from inner products."""
     mean2 = float(share @ gram @ share)

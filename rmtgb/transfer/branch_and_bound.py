@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Narrower ones gain nothing but rounding errors.
-_SMALLEST_INTERVAL = 1e-12
+# Parts of its upper end, and lengths, below which halving an interval gains only rounding errors.
+_SMALLEST_PART, _SMALLEST_LENGTH = 1e-12, 1e-30
 
 
 class CertifiedMinimum(NamedTuple):
@@ -70,7 +70,7 @@ def minimise(
         if not heap or heap[0][0] >= value * (1 - tolerance):
             break
         bound, low, high = heapq.heappop(heap)
-        if high - low < _SMALLEST_INTERVAL:
+        if high - low < max(_SMALLEST_PART * high, _SMALLEST_LENGTH):
             aside = min(aside, bound)
             continue
         middle = (low + high) / 2

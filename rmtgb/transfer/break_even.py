@@ -116,7 +116,7 @@ def break_even(problem: LinearTransferProblem) -> BreakEven:
         largest_noise_ratio=_largest_noise_ratio(mixture, n, cost),
         largest_noise_ratio_without_shift=_largest_noise_ratio(mixture, n, 0.0),
         helpful_sample_sizes=intervals,
-        first_row_helps=bool(intervals) and intervals[0][0] == max(0.0, d + 1 - counts[0]),
+        first_row_helps=bool(intervals) and bool(intervals[0][0] == 0),
         many_rows_help=bool(intervals) and bool(np.isinf(intervals[-1][1])),
     )
 

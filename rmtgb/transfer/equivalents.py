@@ -18,6 +18,21 @@ from rmtgb.transfer.basic_errors import kappa
 from rmtgb.transfer.problem import LinearTransferProblem
 
 _MAX_ITERATIONS = 10_000
+# Squares of exp(256) still are floats.
+_LARGEST_LOG = 256.0
+# Effective rows beyond the features that each order needs at least. The first is infinite at 0;
+# the second has a pole at 1, below which it is negative. From 2 on, which pooled rows need for a
+# finite error, it was within 14 % of the exact error in 3069 random problems with one
+# auxiliary task, as far away as it was noisy. Rounding may take 1e-9 from equal weights.
+_SPARE_ROWS = {"first": 1e-6, "second": 2 - 1e-9}
+_TOO_UNEQUAL = (
+    "There is no deterministic equivalent for weights that leave hardly more rows than features: "
+    'those of the others are too small. method="auto" has no such limit.'
+)
+
+
+class NoEquivalentError(ValueError):
+    """For these weights there is no equivalent, or none that says anything."""
 
 
 def equivalent_parts(
@@ -37,6 +52,13 @@ def equivalent_parts(
     Returns
     -------
     bias2, variance : float
+
+    Raises
+    ------
+    NoEquivalentError
+        If there is none, or if rows with tiny weights leave too few effective rows
+        ``1 / sum_k(p_k^2 / n_k)``, with task k's share p_k of what is estimated: no more than d,
+        or fewer than ``d + 2`` for the second order.
     """
     if problem.has_task_covariances or problem.has_test_metric:
         return _with_covariances(problem, weights)
@@ -49,13 +71,23 @@ def equivalent_parts(
     mean2 = max(float(share @ gram @ share), 0.0)
     distance2 = np.maximum(np.diag(gram) - 2 * gram @ share + mean2, 0.0)  # |delta_k - m|^2
     square = share**2 / n
+    effective = 1.0 / float(square.sum())
+    _check_effective_rows(effective, d, order)
     if order == "first":
-        scale = d / (1.0 - d * square.sum())
+        scale = d / (1.0 - d / effective)
         return mean2 + scale * float(square @ distance2), scale * float(square @ noise)
-    effective = 1.0 / square.sum()
     cost = kappa(effective, d) * effective * float(square @ distance2)
     slopes = a * t * _slopes(n, a * t)
     return mean2 + cost, float(a * t * slopes @ noise / slopes.sum())
+
+
+def _check_effective_rows(effective: float, d: int, order: str) -> None:
+    if effective < d + _SPARE_ROWS[order]:
+        needed = f"more than {d}" if order == "first" else f"at least {d + 2}"
+        raise NoEquivalentError(
+            f'method="{order}_order" needs weights that leave {needed} effective rows for '
+            f'n_features={d}, these leave {effective:.6g}; method="auto" has no such limit.'
+        )
 
 
 def _solve(excess: Callable[[float], float]) -> float:
@@ -65,25 +97,25 @@ def _solve(excess: Callable[[float], float]) -> float:
         low *= 2
     while excess(high) < 0:
         high *= 2
-        if high > 700:  # exp overflows: the rows are too few for a finite error
-            raise FloatingPointError("there is no finite equivalent")
+        if high > _LARGEST_LOG:
+            raise NoEquivalentError(_TOO_UNEQUAL)
     return float(np.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-14)))
 
 
 def _used(n: FloatArray, x: FloatArray, order: str) -> FloatArray:
     """Return the part of a feature that each row of a task determines."""
-    h = x / (1 + x)
+    h, rest = x / (1 + x), 1 / (1 + x)
     if order == "first":
         return h
-    return h - h**2 * (1 - h) / (n @ (h * (1 - h)))
+    return h - h**2 * rest / (n @ (h * rest))
 
 
 def _slopes(n: FloatArray, x: FloatArray) -> FloatArray:
     """Return the derivatives of the second-order ``n @ _used`` by each x."""
-    h = x / (1 + x)
-    numerator, total = n @ (h**2 * (1 - h)), n @ (h * (1 - h))
+    h, rest = x / (1 + x), 1 / (1 + x)
+    numerator, total = n @ (h**2 * rest), n @ (h * rest)
     change = (2 * h - 3 * h**2) * total - numerator * (1 - 2 * h)
-    slopes: FloatArray = n * (1 - h) ** 2 * (1 - change / total**2)
+    slopes: FloatArray = n * rest**2 * (1 - change / total**2)
     return slopes
 
 
@@ -119,4 +151,4 @@ def _traces_by_iteration(n: FloatArray, a: FloatArray, covariances: FloatArray) 
         if not np.all(np.isfinite(new)) or new.max() > 1e100:
             break
         tau = new
-    raise FloatingPointError("there is no finite equivalent")
+    raise NoEquivalentError(_TOO_UNEQUAL)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb._common import FloatArray
+from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedBenefit, EstimatedProblem
 from rmtgb.transfer.frames import Tasks, read_tasks
 from rmtgb.transfer.least_squares import Fits, fit_one
-from rmtgb.transfer.problem import LinearTransferProblem, as_floats, check_covariance
+from rmtgb.transfer.problem import LinearTransferProblem, check_covariance
 from rmtgb.transfer.verdicts import (
     Judgement,
     MainRows,

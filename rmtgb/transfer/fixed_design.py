@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb._common import FloatArray
-from rmtgb.transfer.design_sampling import fixed_parts
+from rmtgb._common import FloatArray, as_floats
+from rmtgb.transfer.design_sampling import given_parts, root_of
 from rmtgb.transfer.problem import (
-    as_floats,
     check_coefficients,
     check_covariance,
     check_noise_variance,
@@ -20,29 +19,35 @@ from rmtgb.transfer.problem import (
 )
 from rmtgb.transfer.results import TransferError, make_error
 
-_RANK_TOLERANCE = 1e-12
+# The error is computed for copies of the designs, each entry changed by some of its last bits, and
+# must be the same up to the tolerance: what depends on rounding more than that is no answer.
+_N_COPIES, _CHANGE, _TOLERANCE = 4, 2.0**-50, 1e-7
+_REASONS = (
+    "the tasks with a weight have fewer rows than features, or their features are collinear, or "
+    "rows that are needed weigh too little"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class FixedDesign:
-    """Second moments of given designs, with coefficients and noise.
+    """Given designs, with coefficients and noise, in units in which features are of order one.
 
     Parameters
     ----------
-    moments : ndarray of shape (K + 1, d, d), float64
-        ``X_k' X_k`` of each task.
+    designs : tuple of ndarray of shape (n_k, d), float64
+        Features of each task.
     shifts : ndarray of shape (K + 1, d), float64
         Differences ``w_k - w_0``.
     noise_variance : ndarray of shape (K + 1,), float64
         Variance of the noise of each task.
-    metric : ndarray of shape (d, d), float64
-        Covariance in which errors count.
+    test_root : ndarray of shape (m, d), float64, or None
+        B with the covariance B' B in which errors count; None for that of the main rows.
     """
 
-    moments: FloatArray
+    designs: tuple[FloatArray, ...]
     shifts: FloatArray
     noise_variance: FloatArray
-    metric: FloatArray
+    test_root: FloatArray | None
 
     @classmethod
     def from_arrays(
@@ -55,15 +60,24 @@ class FixedDesign:
         d = W.shape[1]
         noise = check_noise_variance(noise_variance, len(designs))
         X = [as_floats(f"designs[{k}]", X, (None, d)) for k, X in enumerate(designs)]
-        moments = np.stack([rows.T @ rows for rows in X])
-        if test_covariance is None:
-            if len(X[0]) == 0:
-                raise ValueError("test_covariance is needed if the main task has no rows.")
-            metric = moments[0] / len(X[0])
-        else:
+        largest = np.max([np.abs(rows).max(axis=0, initial=0.0) for rows in X], axis=0)
+        unit = np.exp2(np.round(np.log2(np.where(largest > 0, largest, 1.0))))  # exact
+        test_root = None
+        if test_covariance is not None:
             metric = as_floats("test_covariance", test_covariance, (d, d))
             check_covariance("test_covariance", metric, singular=True)
-        return cls(moments, W - W[0], noise, metric)
+            test_root = root_of(metric) / unit
+        elif len(X[0]) == 0:
+            raise ValueError("test_covariance is needed if the main task has no rows.")
+        return cls(tuple(rows / unit for rows in X), (W - W[0]) * unit, noise, test_root)
+
+    @property
+    def metric_root(self) -> FloatArray:
+        """B with the covariance B' B in which errors count, (m, d) with m <= d."""
+        if self.test_root is not None:
+            return self.test_root
+        main = self.designs[0]
+        return np.asarray(np.linalg.qr(main, mode="r"), np.float64) / np.sqrt(len(main))
 
     def error(self, weights: FloatArray) -> tuple[float, float]:
         """Return squared bias and variance.
@@ -80,38 +94,62 @@ class FixedDesign:
         Raises
         ------
         ValueError
-            If the weighted sum of the moments is singular.
+            If the rows with a weight do not determine the coefficients, or hardly: so that
+            rounding the features changes the error.
         """
-        if is_singular(np.einsum("k,kij->ij", weights, self.moments)):
+        parts = self._parts(weights)
+        error = sum(parts)
+        rng = np.random.default_rng(0)
+        copies = [sum(self._changed(rng)._parts(weights)) for _ in range(_N_COPIES)]
+        if not np.isfinite([error, *copies]).all():
+            raise ValueError(f"The design is singular: {_REASONS}.")
+        change = max(abs(copy - error) for copy in copies)
+        # Of a bias that is 0 rounding leaves a square of this order.
+        rounding = (_CHANGE * np.linalg.norm(self.metric_root) * np.linalg.norm(self.shifts)) ** 2
+        if change > _TOLERANCE * error + rounding:
             raise ValueError(
-                "The design is singular: the tasks with a weight have fewer rows than features, "
-                "or their features are collinear."
+                f"The design is singular or nearly so, with condition number "
+                f"{self._condition(weights):.2g}: {_REASONS}. Rounding its entries changes the "
+                f"error by {change / error:.1g} of itself, and {_TOLERANCE:g} is allowed."
             )
-        used = weights > 0
-        parts = fixed_parts(
-            self.moments[used],
-            self.shifts[used],
-            self.noise_variance[used],
-            weights[used],
-            self.metric,
-        )
-        return float(parts[0]), float(parts[1])
+        return parts
 
     def main_only_error(self) -> float:
         """Return the error of the main task alone, infinite if its design is singular."""
-        if is_singular(self.moments[0]):
+        weights = np.zeros(len(self.designs))
+        weights[0] = 1.0
+        try:
+            return sum(self.error(weights))
+        except ValueError:
             return np.inf
-        solved = np.linalg.solve(self.moments[0], self.metric)
-        return float(self.noise_variance[0] * np.trace(solved))
 
+    def _parts(self, weights: FloatArray) -> tuple[float, float]:
+        """Return squared bias and variance, infinite if the design is singular."""
+        used = np.flatnonzero(weights)
+        designs = [self.designs[k] for k in used]
+        if sum(len(X) for X in designs) < self.shifts.shape[1]:
+            return np.inf, np.inf
+        try:
+            bias2, variance = given_parts(
+                designs,
+                self.shifts[used],
+                self.noise_variance[used],
+                weights[used],
+                self.metric_root,
+            )
+        except np.linalg.LinAlgError:
+            return np.inf, np.inf
+        return float(bias2), float(variance)
 
-def is_singular(matrix: FloatArray) -> bool:
-    """Tell whether a matrix of second moments is singular, up to rounding."""
-    scale = np.sqrt(np.diag(matrix))
-    if (scale == 0).any():
-        return True
-    eigenvalues = np.linalg.eigvalsh(matrix / np.outer(scale, scale))
-    return bool(eigenvalues[0] <= _RANK_TOLERANCE * len(scale))
+    def _changed(self, rng: np.random.Generator) -> FixedDesign:
+        """Return a copy whose entries differ in their last bits."""
+        designs = tuple(X * (1 + _CHANGE * rng.choice([-1, 1], X.shape)) for X in self.designs)
+        return replace(self, designs=designs)
+
+    def _condition(self, weights: FloatArray) -> float:
+        """Return the condition number of all rows times the roots of their weights."""
+        rows = [np.sqrt(a) * X for a, X in zip(weights, self.designs, strict=True)]
+        return float(np.linalg.cond(np.concatenate(rows)))
 
 
 def fixed_design_error(
@@ -144,7 +182,9 @@ def fixed_design_error(
     Raises
     ------
     ValueError
-        If shapes do not fit together, a value is not possible or the design is singular.
+        If shapes do not fit together, a value is not possible, or the design is singular or so
+        nearly that rounding of its entries changes the error; the message says by how much, and
+        how large the condition number of the weighted rows is.
 
     Examples
     --------

@@ -11,8 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from rmtgb._common import BoolArray, FloatArray, counted
-from rmtgb.transfer.problem import as_floats
+from rmtgb._common import BoolArray, FloatArray, as_floats, counted
 
 # Of many names in a message, these are enough to find the mistake.
 _SHOWN = 8

@@ -10,10 +10,11 @@ import numpy as np
 
 from rmtgb._common import FloatArray, IntArray, counted
 from rmtgb.transfer.dependence import name_dependent
-from rmtgb.transfer.fixed_design import is_singular
 
 #: Part of a number's size below which it is taken for rounding.
 ROUNDING = 1e-12
+# Smallest eigenvalue of correlations, in units of their number, that is more than rounding.
+_RANK_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,18 @@ def fit_one(
     S = X.T @ X
     # What rounding leaves of a constant is no variation.
     is_constant = np.diag(S) <= n * (ROUNDING * size) ** 2
-    if is_constant.any() or is_singular(S):
+    if is_constant.any() or _is_singular(S):
         named = name_dependent(X, is_constant, features or range(d))
         raise ValueError(f"The features of {name} are collinear or constant: leave out {named}.")
     coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
     residuals = y - X @ coefficients
     return n, coefficients, float(residuals @ residuals) / (n - d), S, X.T @ y
+
+
+def _is_singular(matrix: FloatArray) -> bool:
+    """Tell whether a matrix of second moments is singular, up to rounding."""
+    scale = np.sqrt(np.diag(matrix))
+    if (scale == 0).any():
+        return True
+    eigenvalues = np.linalg.eigvalsh(matrix / np.outer(scale, scale))
+    return bool(eigenvalues[0] <= _RANK_TOLERANCE * len(scale))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import check_integer, check_real
 from rmtgb.transfer.basic_errors import fit_variances, kappa, main_only_error, pooled_rows_error
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
-from rmtgb.transfer.results import SubsetChoice, TransferError, make_error
+from rmtgb.transfer.results import TransferError, make_error
 from rmtgb.transfer.weighting import weighted_error
-
-_MAX_SUBSET_TASKS = 20
 
 
 def pooled_error(problem: LinearTransferProblem) -> TransferError:
@@ -118,40 +114,3 @@ def averaging_error(problem: LinearTransferProblem, shares: npt.ArrayLike) -> Tr
     bias2 = float(p @ problem.test_gram @ p)
     variance = float(np.sum(p[p > 0] ** 2 * fit_variances(problem)[p > 0]))
     return make_error(max(bias2, 0.0), variance, main_only_error(problem), "exact")
-
-
-def best_subset(problem: LinearTransferProblem) -> SubsetChoice:
-    """Find the auxiliary tasks whose pooling with the main task has the least error.
-
-    Parameters
-    ----------
-    problem : LinearTransferProblem
-        At most 20 auxiliary tasks with a common covariance.
-
-    Returns
-    -------
-    choice : SubsetChoice
-        Of all ``2**K`` subsets the best, the smallest of equal ones.
-
-    Raises
-    ------
-    ValueError
-        If there are more than 20 auxiliary tasks, or tasks have covariances of their own.
-    """
-    check_problem(problem)
-    auxiliary = range(1, problem.n_tasks)
-    if len(auxiliary) > _MAX_SUBSET_TASKS:
-        raise ValueError(f"At most {_MAX_SUBSET_TASKS} auxiliary tasks can be enumerated.")
-    if problem.has_task_covariances:
-        raise ValueError("Subsets are enumerated only for tasks with a common covariance.")
-    best = main_only_error(problem)
-    chosen: tuple[int, ...] = (0,)
-    for size in range(1, len(auxiliary) + 1):
-        for subset in combinations(auxiliary, size):
-            active = np.isin(np.arange(problem.n_tasks), (0, *subset)) & (problem.n_samples > 0)
-            if problem.n_samples[active].sum() <= problem.n_features + 1:
-                continue
-            error = pooled_rows_error(problem, active).error
-            if error < best:
-                best, chosen = error, (0, *subset)
-    return SubsetChoice(chosen, float(best), main_only_error(problem))

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmtgb._common import BoolArray, FloatArray, IntArray, check_integer, check_integers
+from rmtgb._common import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    as_floats,
+    check_integer,
+    check_integers,
+    check_semidefinite,
+    real_numbers,
+)
 
 _TOLERANCE = 1e-10
 # Of all tasks together: up to here a float tells every number of rows from the next.
@@ -90,7 +99,7 @@ class LinearTransferProblem:
             )
         covariance, test = self.covariance, self.test_covariance
         if covariance is not None:
-            covariance = _numbers("covariance", covariance)
+            covariance = real_numbers("covariance", covariance)
             per_task = covariance.ndim == 3
             shape = (self.n_tasks, d, d) if per_task else (d, d)
             covariance = as_floats("covariance", covariance, shape)
@@ -120,6 +129,7 @@ class LinearTransferProblem:
         d = check_integer("n_features", self.n_features, minimum=1)
         if K:
             check_covariance("shift_gram", G, singular=True)
+            _check_rank(G, d)
         self._set(shift_gram=G, n_features=d)
 
     def __repr__(self) -> str:
@@ -220,11 +230,6 @@ class LinearTransferProblem:
         values, directions = np.linalg.eigh(self.gram)
         order = np.argsort(values)[::-1]
         rank = min(self.n_tasks, self.n_features)
-        if values[order[rank:]].max(initial=0.0) > _TOLERANCE * max(values.max(), 0.0):
-            raise ValueError(
-                f"shift_gram has rank above n_features={self.n_features}: there are no shifts "
-                f"with these inner products."
-            )
         root = directions[:, order[:rank]] * np.sqrt(np.maximum(values[order[:rank]], 0.0))
         W = np.zeros((self.n_tasks, self.n_features))
         W[:, :rank] = root - root[0]
@@ -287,6 +292,17 @@ class LinearTransferProblem:
         return replace(self, **parts)
 
 
+def _check_rank(gram: FloatArray, d: int) -> None:
+    """Refuse inner products that no vectors of d numbers have."""
+    values = np.linalg.eigvalsh(gram)[::-1]
+    if len(values) > d and values[d] > _TOLERANCE * values[0]:
+        raise ValueError(
+            f"shift_gram has rank above n_features={d}, so there are no shifts with these inner "
+            f"products: of its eigenvalues {d} may be above rounding, and the next is "
+            f"{values[d]:.6g}."
+        )
+
+
 def _check_counts(n_samples: Any) -> IntArray:
     try:
         counts = np.asarray(n_samples)
@@ -309,32 +325,6 @@ def _is_whole(count: Any) -> bool:
     return isinstance(count, Integral) and not isinstance(count, bool)
 
 
-def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
-    """Return a copy as float64 after checking shape (None: any) and finiteness."""
-    array = _numbers(name, values)
-    fits = array.ndim == len(shape) and all(
-        wanted in (None, actual) for wanted, actual in zip(shape, array.shape, strict=True)
-    )
-    if not fits:
-        wanted = tuple("any" if size is None else size for size in shape)
-        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite.")
-    return array
-
-
-def _numbers(name: str, values: Any) -> FloatArray:
-    """Return a copy as float64, of real numbers only: numpy also reads text, and times."""
-    try:
-        given = np.asarray(values)
-        is_text = given.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in given.flat)
-        if given.dtype.kind in "biufO" and not is_text:
-            return np.array(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"{name} must hold numbers in a regular shape ({error}).") from error
-    raise TypeError(f"{name} must hold real numbers, got an array of dtype {given.dtype}.")
-
-
 def check_noise_variance(noise_variance: Any, n_tasks: int) -> FloatArray:
     """Return variances of the noise, one for each task."""
     noise = as_floats("noise_variance", noise_variance, (n_tasks,))
@@ -354,15 +344,11 @@ def check_coefficients(coefficients: Any, n_tasks: int) -> FloatArray:
 def check_covariance(name: str, matrix: FloatArray, singular: bool) -> None:
     """Refuse a matrix that is no covariance, or one that is singular unless that is allowed."""
     scale = max(np.abs(matrix).max(), np.finfo(float).tiny)
-    if np.abs(matrix - matrix.T).max() > _TOLERANCE * scale:
-        raise ValueError(f"{name} must be symmetric.")
-    smallest = np.linalg.eigvalsh(matrix)[0]
-    if smallest < -_TOLERANCE * scale:
-        raise ValueError(
-            f"{name} must be positive semidefinite, its smallest eigenvalue is {smallest:.6g}."
-        )
+    smallest = check_semidefinite(name, matrix, _TOLERANCE * scale)
     if not singular and smallest <= _TOLERANCE * scale:
-        raise ValueError(f"{name} must not be singular.")
+        raise ValueError(
+            f"{name} must not be singular, its smallest eigenvalue is {smallest:.6g}."
+        )
 
 
 def check_problem(problem: Any) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from rmtgb._common import FloatArray
+from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedProblem
 from rmtgb.transfer.frames import Tasks, read_main
 from rmtgb.transfer.least_squares import fit_one
-from rmtgb.transfer.problem import as_floats
 from rmtgb.transfer.results import SafeCombination
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import FloatArray, check_integer
+from rmtgb.transfer.basic_errors import check_ratios
 from rmtgb.transfer.design_sampling import batches
 from rmtgb.transfer.network import check_network
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
@@ -16,6 +17,8 @@ from rmtgb.transfer.results import Result
 
 # Numbers of a batch of designs: some tens of megabytes.
 _BATCH_VALUES = 4_000_000
+# The normal equations keep six digits if weights differ by 1e10.
+_LEAST_RATIO = 1e-10
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -88,6 +91,7 @@ def simulate(
     rng = np.random.default_rng(random_state)
     if rank is None:
         values_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
+        check_ratios(problem, a, _LEAST_RATIO)
         draw = _draw_least_squares
     else:
         check_network(problem, rank, a)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rmtgb._common import BoolArray, FloatArray, check_integer
 from rmtgb.transfer.basic_errors import (
+    check_ratios,
     check_rows,
     fit_variances,
     main_only_error,
@@ -20,6 +21,8 @@ from rmtgb.transfer.one_knob import knob_parts
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import TransferError, make_error
 
+# The decomposition of drawn rows keeps six digits if the roots of weights differ by 1e10.
+_LEAST_RATIO = 1e-20
 _METHODS = ("auto", "monte_carlo", "first_order", "second_order")
 
 
@@ -119,6 +122,7 @@ def _equal(weights: FloatArray) -> bool:
 def _by_monte_carlo(
     problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
 ) -> TransferError:
+    check_ratios(problem, weights, _LEAST_RATIO)
     rng = np.random.default_rng(random_state)
     own = problem.has_task_covariances or problem.has_test_metric
     sample = sample_design_errors if own else sample_shared_errors

@@ -148,6 +148,9 @@ class TreeGrower:
         Leaves for which there must be room.
     leaf_quantile : float or None
         Level of the quantile that leaf values are, None for Newton leaves.
+    log_steps : bool
+        Whether positive Newton steps v are shortened to log(1 + v), as they are exact where raw
+        predictions are logarithms of means.
     team : Team
         Who will work on it.
 
@@ -166,6 +169,7 @@ class TreeGrower:
         settings: TreeSettings,
         n_leaves: int,
         leaf_quantile: float | None,
+        log_steps: bool,
         team: Team,
     ) -> None:
         n_rows, n_features = features.row_codes.shape
@@ -188,6 +192,7 @@ class TreeGrower:
             "missing_code": features.missing_code,
             "n_kept": n_kept,
             "leaf_quantile": leaf_quantile or 0.0,
+            "log_steps": log_steps,
             "weight_scale": units.scale,
             "copies": units.copies,
             "largest_bits": units.largest_bits,

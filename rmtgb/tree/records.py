@@ -195,6 +195,7 @@ GROW = Layout(
         "random_thresholds": np.int64,
         "linear_leaves": np.int64,
         "leaf_quantile": np.float64,  # 0 for Newton leaves
+        "log_steps": np.int64,  # whether their positive steps v are shortened to log(1 + v)
         "seed": np.uint64,
         # weights as integers, see WeightUnits
         "weight_scale": np.float64,

@@ -6,6 +6,7 @@ from rmtgb import RMTGBClassifier, RMTGBRegressor
 from rmtgb.boosting.rows import Rows, TrainingSet
 from rmtgb.engine.team import Team
 from rmtgb.losses import make_loss
+from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 
 QUICK = {"n_iter_shared": 6, "n_iter_partition": 6, "n_iter_task": 6, "early_stopping": False}
@@ -51,14 +52,20 @@ def training_set(X, y, weight=None, loss=None, max_bins=255):
         return TrainingSet.of(rows, None, mapper, tasks.size, loss, False, team)
 
 
+def no_baseline(n_tasks):
+    """Return a table of tasks that start at zero, with one output."""
+    return TaskTable.starting(np.zeros((n_tasks, 1)), np.zeros(1), np.ones(n_tasks))
+
+
 def model_arrays(model):
     """Return all arrays of a ThreeStageModel by name."""
     arrays = {
-        "baseline": model.baseline.tasks,
-        "population": model.baseline.population,
-        "theta": model.partition.theta,
-        "theta_start": model.partition.theta_start,
-        "weights": model.partition.weights,
+        "baseline": model.tasks.baseline,
+        "population": model.tasks.population,
+        "task weight": model.tasks.weight,
+        "theta": model.tasks.theta,
+        "theta_start": model.tasks.theta_start,
+        "weights": model.tasks.second_weight,
         "task starts": model.task_specific.starts,
     }
     first, second = model.partition.sides

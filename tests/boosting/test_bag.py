@@ -16,7 +16,7 @@ from rmtgb.losses import make_loss
 from rmtgb.losses.weighted_quantile import weighted_quantile
 from rmtgb.tree.grower import TreeSettings
 from rmtgb.tree.kernels import packing
-from tests.boosting.helpers import task_data, training_set
+from tests.boosting.helpers import no_baseline, task_data, training_set
 
 SUBSAMPLE, LEVEL = 0.5, 0.3
 
@@ -46,12 +46,12 @@ def boosted(stage, seed, subsample=SUBSAMPLE, weight=None):
     trees = TreeSettings(None, None, 1e6, 0.0, 1.0, 1.0, subsample, False, False)
     settings = StageSettings(1, 1, 1, trees, trees, 1.0, (False,))
     with Team(1) as team:
-        state = BoostState(training, np.zeros((3, 1)), team)
+        state = BoostState(training, no_baseline(3), team)
         if stage == "shared":
-            grown, _ = boost_shared(state, settings, seed, Monitor())
+            grown, *_ = boost_shared(state, settings, seed, Monitor())
         elif stage == "partition":
-            partition, _ = boost_partition(state, settings, seed, Monitor())
-            return partition, training
+            partition, tasks, _ = boost_partition(state, settings, seed, Monitor())
+            return (partition.sides, tasks.theta_start), training
         else:
             grown = boost_tasks(state, trees, seed, np.ones(3, np.int64)).trees
     return grown, training
@@ -82,10 +82,10 @@ class TestALeafIsTheQuantileOfItsBag:
 
     def test_of_each_side(self, seed, weighted):
         """A row counts by its weight times its task's share c, with its residual over c."""
-        partition, training = boosted("partition", seed, weight=self.weight(weighted))
+        (sides, theta), training = boosted("partition", seed, weight=self.weight(weighted))
         bag = bag_of(seed, 300)
-        share = 1.0 / (1.0 + np.exp(-partition.theta_start[training.task_codes[bag]]))
-        for side, c in zip(partition.sides, (1.0 - share, share), strict=True):
+        share = 1.0 / (1.0 + np.exp(-theta[training.task_codes[bag]]))
+        for side, c in zip(sides, (1.0 - share, share), strict=True):
             expected = weighted_quantile(training.y[bag] / c, c * training.weight[bag], LEVEL)
             np.testing.assert_allclose(side.nodes["value"], [expected], rtol=1e-14)
 

@@ -76,10 +76,10 @@ def alone(stage, n_rounds):
 
 
 def sequence(stage, calls, n_rounds=24, **parameters):
-    """Fit one stage alone, return the calls it took."""
+    """Fit one stage alone, without pauses to estimate offsets; return the calls it took."""
     calls.clear()
     X, y = task_data(N_ROWS, N_TASKS)
-    regressor(**alone(stage, n_rounds) | parameters).fit(X, y)
+    regressor(task_baseline="global", **alone(stage, n_rounds) | parameters).fit(X, y)
     return calls
 
 
@@ -110,6 +110,7 @@ def test_room_for_nodes_is_bounded_without_a_limit_of_leaves(monkeypatch, calls,
     assert calls.n_trees == 24 * N_TASKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_each_task_grows_the_trees_that_it_keeps(monkeypatch, calls, n_jobs):
     """In the final fit; those of the search are another matter."""
@@ -176,6 +177,7 @@ DIVISIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "early_stopping"),
     [("squared_error", True), ("absolute_error", False), ("three classes", False)],

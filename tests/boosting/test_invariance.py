@@ -47,6 +47,7 @@ def test_prediction_of_a_subset_has_the_same_bits(seed, task):
     np.testing.assert_array_equal(model.predict(X[chosen]), model.predict(X)[chosen])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 @given(seed=seeds)
@@ -127,7 +128,7 @@ def test_threads_change_no_bit(monkeypatch, loss, parameters):
         parameters = parameters | {"loss": loss}
         y = np.abs(y) if loss == "poisson" else y
     raws = []
-    for n_jobs in (1, 2, 4, 8):
+    for n_jobs in (1, 2, 3):
         fitted = model(n_jobs=n_jobs, **parameters).fit(X, y, sample_weight=weight)
         raws.append(np.array(list(fitted.predict_parts(X).values())))
     for raw in raws[1:]:

@@ -110,7 +110,7 @@ def test_baseline_is_the_empirical_bayes_mean():
     y = np.array([0.0, 3.0, 6.0, 9.0])[task] + rng.standard_normal(task.size)
     baseline = fit_baseline("shrunken", make_loss("squared_error"), y, np.ones(y.size), offsets)
     means = np.array([y[task == t].mean() for t in range(4)])
-    kept = (baseline.tasks[:, 0] - baseline.population) / (means - baseline.population)
+    kept = (baseline.baseline[:, 0] - baseline.population) / (means - baseline.population)
     assert np.all(np.diff(kept) > 0)
     assert np.all((kept > 0.5) & (kept < 1))
     within = ((y - means[task]) ** 2).sum() / (y.size - 4)

@@ -51,7 +51,7 @@ def test_offsets_are_kept_where_tasks_have_rows(loss):
     baseline = fit_baseline("shrunken", make_loss(loss), y, np.ones(400), offsets)
     means = y.reshape(40, 10).mean(axis=1)
     # shrunken by a noise of 0.1 on ten rows beside a spread of one
-    np.testing.assert_allclose(baseline.tasks[:, 0], means, atol=0.1)
+    np.testing.assert_allclose(baseline.baseline[:, 0], means, atol=0.1)
 
 
 def test_few_replications_make_offsets_cautious():
@@ -61,5 +61,5 @@ def test_few_replications_make_offsets_cautious():
     y = rng.normal(size=103)
     y[100:] = [0.3, 0.6, 0.0]
     baseline = fit_baseline("shrunken", make_loss("squared_error"), y, np.ones(103), offsets)
-    kept = np.std(baseline.tasks[:100, 0]) / np.std(y[:100])
+    kept = np.std(baseline.baseline[:100, 0]) / np.std(y[:100])
     assert kept < 0.8  # 0.90 if the little noise that is seen were believed

@@ -63,6 +63,7 @@ def test_a_round_of_classes_is_a_tree_for_each(monkeypatch, rounds_of_calls):
     monkeypatch.setattr(booster, "CODES_PER_CALL", 2**17)
     X, y = task_data()
     settings = {"n_iter_shared": 100, "n_iter_partition": 0, "n_iter_task": 0}
+    settings["task_baseline"] = "global"  # no pauses to estimate offsets
     settings["max_leaf_nodes"] = 2
     regressor(**settings).fit(X, y)
     rounds = max(rounds_of_calls)
@@ -77,6 +78,7 @@ def test_large_trees_are_worth_more_than_their_rows(monkeypatch, rounds_of_calls
     monkeypatch.setattr(booster, "CODES_PER_CALL", 2**18)
     X, y = task_data()
     settings = {"n_iter_shared": 100, "n_iter_partition": 0, "n_iter_task": 0}
+    settings["task_baseline"] = "global"  # no pauses to estimate offsets
     rounds = []
     for max_leaf_nodes in (2, None):
         rounds_of_calls.clear()

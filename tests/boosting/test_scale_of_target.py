@@ -114,12 +114,16 @@ def test_targets_beyond_the_limit_are_refused(loss, sign):
 
 @pytest.mark.parametrize("loss", SCALE_FREE)
 def test_validation_targets_of_another_size(loss):
-    """They choose lengths, or choose nothing, and do not make a fit fail."""
+    """They choose lengths; those that no prediction can come near are refused by name."""
     X, y = DATA
-    for scale in (1e-200, 1e200):
-        model = RMTGBRegressor(task_feature=-1, random_state=0, loss=loss, **LIMITS)
+    model = RMTGBRegressor(task_feature=-1, random_state=0, loss=loss, **LIMITS)
+    for scale in (1e-200, 1e100):
         model.fit(X[:200], y[:200], X_val=X[200:], y_val=scale * y[200:])
         assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(
+        ValueError, match=r"^y_val holds values up to .*e\+20\d in size, more than"
+    ):
+        model.fit(X[:200], y[:200], X_val=X[200:], y_val=1e200 * y[200:])
 
 
 def test_a_model_is_not_continued_with_targets_of_quite_another_size():

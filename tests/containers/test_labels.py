@@ -78,3 +78,32 @@ def test_any_byte_order():
         encoder = LabelEncoder("task").fit(labels)
         assert encoder.encode(labels).tolist() == [2, 0, 2, 1]
         assert encoder.encode(labels.astype(labels.dtype.newbyteorder())).tolist() == [2, 0, 2, 1]
+
+
+class TestLabelsThatComeLater:
+    @pytest.mark.parametrize(
+        ("first", "later", "labels"),
+        [
+            (["m", "c"], ["z", "a", "m", "b"], ["c", "m", "a", "b", "z"]),
+            ([5, 3], np.array([4, 1, 5]), [3, 5, 1, 4]),
+            ([1, "a"], ["c", 0], [1, "a", 0, "c"]),
+            ([2, 1], [2, 1], [1, 2]),
+        ],
+    )
+    def test_known_labels_keep_their_codes(self, first, later, labels):
+        encoder = LabelEncoder("The column").fit(first)
+        before = encoder.labels_.tolist()
+        extended = pickle.loads(pickle.dumps(encoder.extended(later)))
+        assert extended.labels_.tolist() == labels
+        np.testing.assert_array_equal(extended.encode(labels), np.arange(len(labels)))
+        assert encoder.labels_.tolist() == before, "it is another encoder"
+
+    def test_floats_are_compared_in_the_coarser_precision(self):
+        encoder = LabelEncoder("The column").fit(np.array([0.1, 0.7], np.float32))
+        extended = encoder.extended(np.array([0.1, 0.3]))
+        np.testing.assert_array_equal(extended.encode(np.array([0.7, 0.3])), [1, 2])
+        np.testing.assert_array_equal(extended.encode(np.array([0.3], np.float32)), [2])
+
+    def test_labels_of_another_kind_are_refused(self):
+        with pytest.raises(ValueError, match="The column holds strings"):
+            LabelEncoder("The column").fit([1, 2]).extended(["a"])

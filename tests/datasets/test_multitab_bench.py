@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 
 from rmtgb.datasets import MultiTabTruth, make_multitab_bench, to_wide
 from tests.oracles.datasets import power_sum_covariance, power_sum_mean
 
-TYPES = ["regression", "binary", "multiclass"]
+TYPES = ["regression", "binary", "multiclass", "ordinal", "count"]
 
 
 def generate(n_samples=200, n_tasks=7, n_features=32, **params):
@@ -205,6 +206,75 @@ def test_binary_noise_floor_of_a_line_in_closed_form():
     assert generate(3, 1, 1, noise=0.0, task_types="binary")[2].noise_floor == 0.0
 
 
+def test_levels_of_an_ordinal_task_divide_the_middle_evenly():
+    # The quantiles of a normal variable at 5 and 95 %, and the shares between five limits.
+    _, Y, truth = generate(60_000, 1, 2, degrees=1, noise=0.5, task_types="ordinal", n_classes=5)
+    deviation, end = np.sqrt(1.25), norm.ppf(0.95)
+    expected = deviation * end * np.array([-0.6, -0.2, 0.2, 0.6])
+    assert_allclose(truth.thresholds[0], expected, atol=2e-3)
+    shares = np.diff([0, *norm.cdf(expected / deviation), 1])
+    assert_allclose(np.bincount(Y[:, 0]) / len(Y), shares, atol=0.01)  # standard error 0.002
+    assert shares.max() > 1.4 * shares.min()  # unlike those of a multiclass task
+
+
+def test_noise_floor_of_levels_is_the_error_of_the_conditional_median():
+    X, Y, truth = generate(100_000, 1, 2, degrees=2, noise=1.0, task_types="ordinal", n_classes=6)
+    clean = truth.noise_free_targets(X)[:, 0]
+    # The limit that splits the noise in halves is the value without noise.
+    median = np.searchsorted(truth.thresholds[0], clean)
+    error = np.abs(median - Y[:, 0]).mean()
+    assert_allclose(truth.noise_floor, error, atol=0.01)  # standard error 0.002
+    assert generate(3, 1, 2, noise=0.0, task_types="ordinal")[2].noise_floor == 0.0
+
+
+@pytest.mark.parametrize(("degree", "noise"), [(1, 0.0), (1, 1.0), (2, 0.5), (3, 3.0)])
+def test_counts_have_their_mean_and_are_poisson_given_the_rate(degree, noise):
+    _, raw, _ = generate(100_000, 2, 3, degrees=degree, noise=noise)
+    _, Y, truth = generate(
+        100_000, 2, 3, degrees=degree, noise=noise, task_types="count", mean_count=[0.7, 20.0]
+    )
+    assert Y.dtype == np.int64
+    assert_allclose(Y.mean(axis=0), [0.7, 20.0], rtol=0.02)  # standard error < 0.6 %
+    for task in range(2):
+        rate = truth.count_rates(raw[:, task], task)
+        assert np.all(rate > 0)
+        assert np.all(np.diff(truth.count_rates(np.linspace(-5, 5, 50), task)) > 0)
+        # Residuals have the variance of the rate: a chi square over its degrees of freedom.
+        assert_allclose(np.mean((Y[:, task] - rate) ** 2 / rate), 1.0, atol=0.06)
+        if noise == 0:
+            assert_allclose(truth.noise_floor[task], np.sqrt(truth.mean_count[task]))
+
+
+def test_noise_floor_of_counts_is_the_error_of_the_conditional_mean():
+    X, Y, truth = generate(40_000, 1, 2, degrees=2, noise=3.0, task_types="count", mean_count=9.0)
+    clean = truth.noise_free_targets(X)[:, 0]
+    grid = np.linspace(clean.min(), clean.max(), 400)
+    noise = np.random.default_rng(1).normal(scale=3.0, size=(2000, 1))
+    mean = np.interp(clean, grid, truth.count_rates(grid + noise, 0).mean(axis=0))
+    error = np.sqrt(np.mean((Y[:, 0] - mean) ** 2))
+    assert error > 3.1  # more than a Poisson distribution alone: the noise counts
+    assert_allclose(truth.noise_floor, error, rtol=0.03)  # standard error 0.7 %
+    with pytest.raises(ValueError, match="0 is of regression"):
+        generate(3, 1, 2)[2].count_rates([0.0], 0)
+
+
+@pytest.mark.parametrize("noise", [5e-324, 2e-308, 1e-200, 1e-20])
+def test_a_noise_next_to_nothing_is_like_none(noise):
+    params = {"task_types": ["binary", "multiclass", "ordinal"], "n_tasks": 3}
+    _, Y, truth = generate(noise=noise, **params)  # a warning would be an error
+    _, clean_Y, clean = generate(noise=0.0, **params)
+    assert_allclose(truth.noise_floor, clean.noise_floor, atol=1e-3)
+    assert np.mean(clean_Y != Y) < 0.02
+
+
+def test_the_largest_noise_overflows_nowhere():
+    _, Y, truth = generate(noise=1e150, task_types=TYPES, n_tasks=5, missing_labels=0.1)
+    assert np.isfinite(truth.target_variance).all()
+    assert np.isfinite(truth.noise_floor).all()
+    assert_allclose(truth.noise_floor[1:3], [1 / 2, 2 / 3], atol=1e-3)
+    assert not np.isinf(Y).any()
+
+
 # --- rows, missing labels, irrelevant features ---------------------------------------------
 
 
@@ -219,6 +289,35 @@ def test_missing_labels():
     _, fewer, _ = generate(5000, 3, missing_labels=0.1)
     _, more, _ = generate(5000, 3, missing_labels=0.2)
     assert np.all(np.isnan(more) | ~np.isnan(fewer))
+
+
+def test_labels_missing_not_at_random_keep_their_share():
+    shares, slopes = [0.3, 0.5, 0.1], [2.0, -1.0, 4.0]
+    params = {"degrees": (1, 2, 3), "noise": 0.5}
+    _, complete, _ = generate(60_000, 3, **params)
+    _, Y, truth = generate(60_000, 3, missing_labels=shares, missing_dependence=slopes, **params)
+    is_missing = np.isnan(Y)
+    assert_array_equal(Y[~is_missing], complete[~is_missing])
+    assert_allclose(is_missing.mean(axis=0), shares, atol=0.01)  # standard error 0.002
+    for task, slope in enumerate(slopes):
+        probability = truth.missing_probability(complete[:, task], task)
+        # In tenths of rows by probability, as many are missing as should be.
+        order = np.argsort(probability).reshape(10, -1)
+        expected, found = probability[order].mean(axis=1), is_missing[order, task].mean(axis=1)
+        assert_allclose(found, expected, atol=0.03)  # standard error 0.0065
+        sign = np.sign(complete[is_missing[:, task], task].mean() - complete[:, task].mean())
+        assert sign == np.sign(slope)
+        spread = np.sqrt(truth.target_variance[task])
+        steps = truth.target_mean[task] + spread * np.array([-1.0, 0.0, 1.0])
+        low, middle, high = truth.missing_probability(steps, task)
+        for less, more in ((low, middle), (middle, high)):
+            assert_allclose(np.log(more / (1 - more) / (less / (1 - less))), slope, rtol=1e-6)
+
+
+def test_without_missing_labels_the_dependence_is_not_read():
+    _, Y, truth = generate(missing_dependence=5.0)
+    assert_array_equal(Y, generate()[1])
+    assert_array_equal(truth.missing_probability([0.0, 9.0], 0), 0.0)
 
 
 def test_irrelevant_features():
@@ -271,12 +370,13 @@ def test_long_layout_holds_the_wide_one(missing_labels, as_frame):
 
 
 def test_wide_frame_has_types():
-    X, Y, _ = generate(50, 3, task_types=TYPES, as_frame=True)
+    X, Y, _ = generate(50, 5, task_types=TYPES, as_frame=True)
     assert list(X.columns) == [f"x{j}" for j in range(32)]
-    assert list(Y.columns) == [0, 1, 2]
-    assert list(Y.dtypes) == [np.float64, np.int64, np.int64]
-    _, Y, _ = generate(50, 3, task_types=TYPES, as_frame=True, missing_labels=[0, 0.5, 0])
-    assert list(Y.dtypes) == [np.float64, np.float64, np.int64]
+    assert list(Y.columns) == [0, 1, 2, 3, 4]
+    assert list(Y.dtypes) == [np.float64, np.int64, np.int64, np.int64, np.int64]
+    missing = [0, 0.5, 0, 0, 0.5]
+    _, Y, _ = generate(50, 5, task_types=TYPES, as_frame=True, missing_labels=missing)
+    assert list(Y.dtypes) == [np.float64, np.float64, np.int64, np.int64, np.float64]
     _, y, _ = generate(50, 3, task_types="binary", missing_labels=0.5, layout="long")
     assert y.dtype == np.int64
 
@@ -315,9 +415,12 @@ def test_same_seed_same_bits_and_another_seed_other_data():
         {"task_types": "binary"},
         {"n_outlier_tasks": 2},
         {"missing_labels": 0.5},
+        {"missing_labels": 0.5, "missing_dependence": 2.0},
         {"n_tasks": 3},
+        {"task_types": "ordinal"},
+        {"task_types": "count", "mean_count": 9.0},
     ],
-    ids=lambda dial: next(iter(dial)),
+    ids=lambda dial: next(reversed(dial)),
 )
 def test_dials_leave_the_features_alone(dial):
     assert_array_equal(generate(**dial)[0], generate()[0])
@@ -325,11 +428,62 @@ def test_dials_leave_the_features_alone(dial):
 
 def test_more_rows_keep_the_first_ones():
     params = {"noise": 0.5, "missing_labels": 0.2, "n_irrelevant": 2, "task_types": TYPES}
-    X, Y, _ = generate(100, 3, **params)
+    X, Y, _ = generate(100, 5, **params)
     # More than a block of rows.
-    longer_X, longer_Y, _ = generate(5000, 3, **params)
+    longer_X, longer_Y, _ = generate(5000, 5, **params)
     assert_array_equal(longer_X[:100], X)
     assert_array_equal(longer_Y[:100], Y)
+
+
+def test_more_tasks_keep_noise_counts_and_gaps_of_the_first_ones():
+    # Weights depend on all tasks, so labels do; with the same weights they must not.
+    params = {"degrees": 1, "noise": 0.5, "missing_labels": 0.3}
+    noise = {}
+    for n_tasks in (2, 5):
+        X, complete, truth = generate(2000, n_tasks, degrees=1, noise=0.5)
+        gaps = np.isnan(generate(2000, n_tasks, **params)[1])
+        noise[n_tasks] = (complete - truth.noise_free_targets(X))[:, :2], gaps[:, :2]
+    # A difference of numbers of size one.
+    assert_allclose(noise[2][0], noise[5][0], rtol=0, atol=1e-14)
+    assert_array_equal(noise[2][1], noise[5][1])
+    # Under all but no influence of the score, counts of the same rate come from the same draws.
+    few, many = (
+        generate(2000, n, noise=1e9, task_types="count", mean_count=5.0)[1] for n in (2, 5)
+    )
+    assert np.mean(few != many[:, :2]) < 1e-3
+
+
+def test_publishers_preset():
+    X, X_test, Y, Y_test, truth = generate(1000, preset="publishers")
+    assert (X.shape, X_test.shape, Y.shape, Y_test.shape) == (
+        (700, 32),
+        (300, 32),
+        (700, 7),
+        (300, 7),
+    )
+    assert {part.dtype for part in (X, X_test, Y, Y_test)} == {np.dtype(np.float32)}
+    assert truth.degrees == (2,) * 7
+    whole_X, whole_Y, _ = generate(1000, degrees=2, dtype="float32")
+    assert_array_equal(np.vstack([X, X_test]), whole_X)
+    assert_array_equal(np.vstack([Y, Y_test]), whole_Y)
+    # What is given goes before the preset.
+    X, Y, truth = generate(10, preset="publishers", degrees=1, dtype="float64", test_size=0)
+    assert (len(X), X.dtype, truth.degrees) == (10, np.float64, (1,) * 7)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_test_set_is_the_last_samples(layout, as_frame):
+    params = {"layout": layout, "as_frame": as_frame, "missing_labels": 0.4}
+    X, Y, _ = generate(101, 4, **params)
+    X_train, X_test, Y_train, Y_test, _ = generate(101, 4, test_size=0.25, **params)
+    assert_array_equal(np.concatenate([X_train, X_test]), X)
+    assert_array_equal(np.concatenate([Y_train, Y_test]), Y)
+    # 26 samples, as scikit-learn rounds; a sample has features of its own.
+    assert not set(np.asarray(X_train)[:, 0]) & set(np.asarray(X_test)[:, 0])
+    complete = generate(101, 4)[0]
+    assert set(np.asarray(X_test)[:, 0]) <= set(complete[75:, 0])
+    assert as_frame == isinstance(X_test, pd.DataFrame)
 
 
 def test_streams_are_unrelated():
@@ -385,7 +539,9 @@ def test_any_dials(
     classes = [limits.size + 1 for limits in truth.thresholds]
     for task, kind in enumerate(truth.task_types):
         labels = Y[~np.isnan(Y[:, task]), task]
-        if kind != "regression":
+        if kind == "count":
+            assert np.all((labels >= 0) & (labels == np.floor(labels)))
+        elif kind != "regression":
             assert set(labels) <= set(range(classes[task]))
     floor = truth.noise_floor
     assert np.all(floor >= 0)
@@ -414,6 +570,8 @@ def test_any_dials(
         ({"correlation": 2 * np.eye(7)}, ValueError, "ones on its diagonal"),
         ({"correlation": np.full((7, 7), np.nan)}, ValueError, "finite"),
         ({"correlation": np.tri(7)}, ValueError, "symmetric"),
+        ({"correlation": np.eye(7) * 1j}, TypeError, "correlation must hold real numbers"),
+        ({"correlation": np.eye(7).astype(str)}, TypeError, "correlation must hold real numbers"),
         (
             {"correlation": [[1, -0.9, -0.9], [-0.9, 1, -0.9], [-0.9, -0.9, 1]], "n_tasks": 3},
             ValueError,
@@ -433,12 +591,26 @@ def test_any_dials(
         ({"noise": -0.1}, ValueError, "noise must be a finite number >= 0"),
         ({"noise": np.inf}, ValueError, "noise must be a finite number"),
         ({"noise": [0.1] * 6 + [-1]}, ValueError, r"noise\[6\] must be"),
-        ({"task_types": "count"}, ValueError, r"one of \['regression', 'binary'.*got 'count'"),
+        ({"task_types": "text"}, ValueError, r"one of \['regression', 'binary'.*got 'text'"),
         ({"task_types": ["binary"] * 6 + [3]}, ValueError, r"task_types\[6\] must be one of"),
         ({"n_classes": 1}, ValueError, "n_classes must be >= 2"),
         ({"missing_labels": 1.0}, ValueError, r"missing_labels must be in \[0, 1\)"),
         ({"missing_labels": -0.1}, ValueError, "missing_labels must be in"),
         ({"n_irrelevant": -1}, ValueError, "n_irrelevant must be >= 0"),
+        ({"noise": 1e151}, ValueError, r"noise must be at most 1e\+150, got 1e\+151"),
+        ({"mean_count": 0}, ValueError, r"mean_count must be in \(0, 1e\+06\], got 0"),
+        ({"mean_count": [3.0] * 6 + [np.nan]}, ValueError, r"mean_count\[6\] must be in"),
+        ({"missing_dependence": 11}, ValueError, r"missing_dependence must be in \[-10, 10\]"),
+        ({"missing_dependence": "y"}, TypeError, "missing_dependence must be a real number"),
+        ({"preset": "authors"}, ValueError, r"preset must be one of \['paper', 'publishers'\]"),
+        ({"preset": None}, ValueError, "preset must be one of"),
+        ({"test_size": 1.0}, ValueError, r"test_size must be in \[0, 1\), got 1"),
+        ({"test_size": 0.5, "n_samples": 1}, ValueError, "n_samples must leave rows to learn"),
+        (
+            {"test_size": 0.5, "n_samples": [9, 9, 9, 9, 9, 9, 8]},
+            ValueError,
+            "test_size must be 0 if tasks have different n_samples",
+        ),
         ({"layout": "tall"}, ValueError, r"layout must be one of \['wide', 'long'\]"),
         ({"dtype": np.int64}, ValueError, "dtype must be float64 or float32, got int64"),
         ({"random_state": "one"}, TypeError, "random_state"),

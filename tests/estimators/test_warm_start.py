@@ -91,7 +91,7 @@ class TestHalvesOfAStageOfManyTasks:
         model = RMTGBRegressor(task_feature=-1, random_state=3, **settings | parameters)
         half = clone(model).set_params(**first).fit(X, y)
         assert half._model.partition.exchanged == (exchanged and half.n_iter_partition_ > 0)
-        theta = half._model.partition.theta
+        theta = half._model.tasks.theta
         half.set_params(warm_start=True, **last).fit(X, y)
         whole = clone(model).set_params(**(first | last)).fit(X, y)
         assert lengths(half) == lengths(whole)
@@ -101,10 +101,10 @@ class TestHalvesOfAStageOfManyTasks:
     @pytest.mark.parametrize("stage", STAGES)
     def test_one_stage_alone(self, stage, exchanged, parameters):
         model, theta = self.halves_and_whole({stage: 8}, {stage: 16}, exchanged, parameters)
-        partition = model._model.partition
+        tasks = model._model.tasks
         if stage == "n_iter_partition":
-            assert not np.array_equal(partition.theta, theta), "theta must move"
-            assert set(np.abs(partition.theta_start)) == {2.0}
+            assert not np.array_equal(tasks.theta, theta), "theta must move"
+            assert set(np.abs(tasks.theta_start)) == {2.0}
 
     def test_a_longer_stage_2_after_stage_1(self, exchanged, parameters):
         first = {"n_iter_shared": 8, "n_iter_partition": 6}

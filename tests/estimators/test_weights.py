@@ -70,6 +70,14 @@ class TestReading:
         with pytest.raises(ValueError, match="sample_weight is masked in 1 rows"):
             read_weight(weight, 3)
 
+    @pytest.mark.parametrize("given", [["a", "1"], np.array([1.0, {}], dtype=object)])
+    def test_no_numbers(self, given):
+        with pytest.raises(ValueError, match=r"^w must hold numbers >= 0: "):
+            read_weight(given, 2, "w")
+
+    def test_numbers_as_objects(self):
+        np.testing.assert_array_equal(read_weight(np.array([1, 2.0], dtype=object), 2), [1, 2])
+
 
 class TestWarning:
     def caught(self, model, data, weight):

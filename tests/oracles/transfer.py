@@ -1,5 +1,7 @@
 """Naive twins of the transfer calculator: explicit designs, loops and integrals."""
 
+from fractions import Fraction
+
 import numpy as np
 from scipy import integrate, special
 
@@ -96,3 +98,34 @@ def inverse_mean_of_one_feature(n_main, n_auxiliary, weight):
     """E 1 / (W_0 + a W_1) of chi-squared W, by the hypergeometric function."""
     n = n_main + n_auxiliary
     return special.hyp2f1(1, n_auxiliary / 2, n / 2, 1 - weight) / (n - 2)
+
+
+def rational_design_parts(designs, W, noise, a, metric):
+    """Squared bias and variance for given designs without any rounding, in fractions.
+
+    ``sum_k s_k a_k^2 tr(metric M^-1 S_k M^-1)`` as it is written, so the numbers get long: for
+    few features only.
+    """
+    rational = np.vectorize(Fraction, otypes=[object])
+    S = [rational(X).T @ rational(X) for X in designs]
+    W, noise, a, metric = rational(W), rational(noise), rational(a), rational(metric)
+    inverse = _rational_inverse(
+        sum(weight * moments for weight, moments in zip(a, S, strict=True))
+    )
+    pull = sum(weight * moments @ (w - W[0]) for weight, moments, w in zip(a, S, W, strict=True))
+    mean = inverse @ pull
+    spread = sum(s * weight**2 * moments for s, weight, moments in zip(noise, a, S, strict=True))
+    variance = np.trace(metric @ inverse @ spread @ inverse)
+    return np.array([float(mean @ metric @ mean), float(variance)])
+
+
+def _rational_inverse(M):
+    """Gauss and Jordan; M is positive definite, so no pivot is 0."""
+    size = len(M)
+    rows = np.concatenate([M, np.vectorize(Fraction, otypes=[object])(np.eye(size))], axis=1)
+    for i in range(size):
+        rows[i] = rows[i] / rows[i, i]
+        for j in range(size):
+            if j != i:
+                rows[j] = rows[j] - rows[j, i] * rows[i]
+    return rows[:, size:]

@@ -16,7 +16,7 @@ def random_problem(rng, n_auxiliary=None, n_main=None):
     K = int(rng.integers(1, 5)) if n_auxiliary is None else n_auxiliary
     n_main = int(rng.integers(d + 2, 6 * d + 12)) if n_main is None else n_main(d)
     counts = [n_main, *rng.integers(1, 5, size=K)]
-    root = rng.standard_normal((K, max(K, 2)))
+    root = rng.standard_normal((K, min(d, max(K, 2))))
     gram = root @ root.T / K * rng.choice([0.0, 0.05, 0.3, 1.0, 3.0])
     noise = rng.choice([0.1, 1.0, 2.0, 4.0], size=K + 1)
     return problem(counts, noise, gram, d)
@@ -44,7 +44,8 @@ def test_largest_shift_of_the_derivation():
 def test_shifts_times_their_factor_break_even(seed):
     rng = np.random.default_rng(seed)
     p = random_problem(rng)
-    gram = p.shift_gram + np.eye(len(p.shift_gram))  # some shift
+    gram = p.shift_gram + 0.3  # some shift, of which there may be as many as features only
+    gram = gram if np.linalg.matrix_rank(gram) <= p.n_features else np.ones_like(gram)
     p = problem(p.n_samples, p.noise_variance, gram, p.n_features)
     limits = break_even(p)
     without = pooled_error(problem(p.n_samples, p.noise_variance, 0 * gram, p.n_features))
@@ -201,7 +202,7 @@ def test_few_main_rows_gain_from_any_rows_that_make_the_error_finite(n_main):
     assert limits.gain == limits.shift_factor == limits.largest_shift == np.inf
     assert limits.largest_noise_ratio == limits.largest_noise_ratio_without_shift == np.inf
     assert limits.helpful_sample_sizes == ((4 - n_main, np.inf),)
-    assert limits.first_row_helps
+    assert limits.first_row_helps is (n_main == 4)  # before that one row does not make it finite
     assert limits.many_rows_help
 
 
@@ -282,3 +283,12 @@ def test_refuses_other_covariances():
         p = LinearTransferProblem([8, 8], [1, 1], coefficients=W, **params)
         with pytest.raises(ValueError, match="one covariance of all rows"):
             break_even(p)
+
+
+@pytest.mark.parametrize(("n_main", "helps"), [(2, False), (5, False), (6, True)])
+def test_the_first_row_helps_only_if_it_makes_the_error_finite(n_main, helps):
+    # Of d + 2 = 7 rows for a finite error 6 must be there already.
+    p = LinearTransferProblem([n_main, 12], [1, 1], shift_gram=[[1]], n_features=5)
+    limits = break_even(p)
+    assert limits.first_row_helps is helps
+    assert limits.helpful_sample_sizes == ((6 - n_main, np.inf),)

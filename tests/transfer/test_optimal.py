@@ -27,7 +27,7 @@ def random_problem(rng, n_auxiliary, n_main=None):
     counts = rng.choice([1, d, d + 3, 2 * d + 5, 10 * d], size=n_auxiliary + 1)
     counts[0] = d + 4 + rng.integers(0, 3 * d) if n_main is None else n_main(d)
     counts[1] += max(d + 2 - counts.sum(), 0)
-    root = rng.standard_normal((n_auxiliary, n_auxiliary + 1))
+    root = rng.standard_normal((n_auxiliary, min(d, n_auxiliary + 1)))
     gram = root @ root.T * rng.choice([0.01, 0.1, 1.0, 10.0])
     noise = rng.choice([0.1, 1.0, 5.0], size=n_auxiliary + 1)
     return problem(counts, noise, gram, d)
@@ -165,12 +165,74 @@ def test_no_random_weights_are_better_with_several_tasks(seed):
     rng = np.random.default_rng(seed)
     p = random_problem(rng, int(rng.integers(2, 5)))
     best = optimal_weights(p)
-    there = weighted_error(p, best.weights, method="second_order")
+    # With a note the error is exact, and what the approximation finds was not confirmed as better,
+    # though it may say so: with few rows it is off by some per cent.
+    method, slack = ("auto", 0.1) if best.note else ("second_order", 1e-6)
+    there = weighted_error(p, best.weights, method=method)
     assert best.error == pytest.approx(there.error, rel=1e-9)
+    assert there.status == ("exact" if best.note else "approximation")
+    tried = 0
     for weights in random_weights(rng, p.n_tasks, 1000):
-        second = weighted_error(p, weights, method="second_order").error
-        assert best.error <= second * (1 + 1e-6), weights
+        try:
+            second = weighted_error(p, weights, method="second_order").error
+        except ValueError:  # too few effective rows
+            continue
+        assert best.error <= second * (1 + slack), weights
+        tried += 1
+    assert tried > 500
     assert best.status == "approximation"
+
+
+def test_few_main_rows_with_several_tasks():
+    # With as many main rows as features the equivalent has a pole near the optimum.
+    p = problem([2, 3, 8], [0.68, 0.22, 0.02], [[819.0, -18.0], [-18.0, 538.0]], d=2)
+    best = optimal_weights(p)
+    assert best.error <= min(weighted_error(p, [1, a, a]).error for a in GRID[1:]) * (1 + 1e-6)
+    assert best.error == pytest.approx(weighted_error(p, best.weights).error, rel=1e-9)
+    assert best.error < 24.06
+    assert "one weight, for all auxiliary rows" in best.note
+
+
+def few_rows_problem(rng):
+    """Return tasks of very different size, noise and distance, often with hardly enough rows."""
+    d, K = int(rng.integers(1, 6)), int(rng.integers(2, 5))
+    counts = rng.choice([1, d, d + 1, d + 2, 2 * d + 3, 20 * d], size=K + 1)
+    counts[0] = rng.choice([0, 1, d, d + 1, d + 2, d + 4])
+    counts[1] += max(d + 2 - counts.sum(), 0)
+    W = rng.standard_normal((K + 1, d)) * 10 ** rng.uniform(-2, 2, (K + 1, 1))
+    return LinearTransferProblem(counts, 10 ** rng.uniform(-3, 1, K + 1), coefficients=W)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_weights_are_never_worse_than_simple_ones(seed):
+    p = few_rows_problem(np.random.default_rng(seed))
+    best = optimal_weights(p)
+    true = weighted_error(p, best.weights, n_draws=20_000, random_state=1)
+    simple = [best.main_only_error, best.pooled_error]
+    if p.n_samples[0] > 0:
+        for others in [np.ones(p.n_tasks - 1), *np.eye(p.n_tasks - 1)]:
+            if p.n_samples @ [1, *others] > p.n_features + 1:
+                simple += [weighted_error(p, [1, *(a * others)]).error for a in GRID[1::4]]
+    assert best.error <= min(simple) * (1 + 1e-6)
+    assert true.error - 4 * true.standard_error <= min(simple) * (1 + 1e-6)
+    # And the error is what it is said to be: exact with a note, otherwise confirmed.
+    if best.note:
+        assert best.error == pytest.approx(true.error, rel=1e-9)
+    else:
+        assert best.error == pytest.approx(true.error, rel=0.15)
+    assert 0 <= best.lower_bound <= best.error
+
+
+def test_equal_tasks_are_pooled():
+    best = optimal_weights(problem([10, 12, 9], gram=np.zeros((2, 2))))
+    assert_array_equal(best.weights, [1, 1, 1])
+    assert best.error == best.pooled_error
+
+
+def test_several_tasks_without_any_noise():
+    best = optimal_weights(problem([10, 12, 9], [0, 0, 0], np.diag([1.0, 2.0])))
+    assert_array_equal(best.weights, [1, 0, 0])
+    assert best.error == best.lower_bound == best.gap == 0
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -268,7 +330,7 @@ def random_designs(rng, n_main=None):
 def fixed_grid(X, W, noise, metric, least=-5):
     return [
         fixed_design_error(X, W, noise, [1, a], metric).error
-        for a in np.geomspace(10.0**least, 1e5, 401)
+        for a in np.geomspace(10.0**least, 1e5, 151)
     ]
 
 
@@ -305,6 +367,43 @@ def test_main_designs_with_fewer_rows_than_features(seed):
     assert best.gap <= 1e-6 * best.error
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_main_designs_with_one_row_in_their_own_metric(seed):
+    # Rounding once made squared lengths negative: bounds were no numbers, and the search long.
+    rng = np.random.default_rng(seed)
+    X, W = [rng.standard_normal((n, 3)) for n in (1, 10)], rng.standard_normal((2, 3))
+    best = fixed_design_optimal_weight(X, W, [1, 1])
+    errors = fixed_grid(X, W, [1, 1], None)
+    assert best.lower_bound <= min(errors) * (1 + 1e-9)
+    assert best.error <= min(errors) * (1 + 1e-9)
+    assert 0 <= best.gap <= 1e-6 * best.error
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_units_of_given_designs_do_not_matter(scale):
+    X, W, noise = random_designs(np.random.default_rng(4))
+    plain = fixed_design_optimal_weight(X, W, noise)
+    scaled = fixed_design_optimal_weight([X[0], X[1] * scale], W, noise * [1, scale**2])
+    assert_allclose(scaled.weights * [1, scale**2], plain.weights, rtol=1e-2)
+    assert scaled.error == pytest.approx(plain.error, rel=1e-6)
+    assert scaled.gap <= 1e-6 * scaled.error
+
+
+def test_tiny_best_weights_of_given_designs_are_certified():
+    # One direction needs the other task, and in the other it is far away.
+    designs, W = [np.diag([1, 1e-3]), np.diag([1, 1e6])], [[0, 0], [1e13, 0]]
+    metric = np.diag([1, 1e6])
+    best = fixed_design_optimal_weight(designs, W, [1, 1], metric)
+    grid = [
+        fixed_design_error(designs, W, [1, 1], [1, a], metric).error
+        for a in np.geomspace(1e-14, 1e-10, 101)
+    ]
+    assert 1e-13 < best.weights[1] < 1e-12
+    assert best.lower_bound <= min(grid)
+    assert best.error <= min(grid) * (1 + 1e-6)
+    assert best.gap <= 1e-6 * best.error
+
+
 def test_the_gap_is_certified_where_the_main_design_is_singular():
     # The second feature is known from the other task only, with its whole shift at any weight.
     designs, W = [np.diag([1.0, 0.0]), np.eye(2)], [[0, 0], [3, 10]]
@@ -326,7 +425,7 @@ def test_the_better_of_two_minima():
     # The other one, where descent from the main task's own fit ends.
     assert error(0.0109) == pytest.approx(1.4795, abs=1e-4)
     assert error(0.0109) < min(error(0.009), error(0.013), best.main_only_error)
-    grid = [error(a) for a in np.geomspace(1e-6, 1e6, 2000)]
+    grid = [error(a) for a in np.geomspace(1e-6, 1e6, 300)]
     assert best.lower_bound <= min(grid)
     assert best.error <= min(grid) * (1 + 1e-6)
 

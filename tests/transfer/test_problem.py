@@ -100,11 +100,12 @@ def test_vectors_are_the_coefficients_if_given():
 
 
 @pytest.mark.parametrize("scale", [1e-11, 1e-6, 1.0, 1e11])
-def test_gram_of_higher_rank_than_features_has_no_vectors(scale):
+def test_gram_of_higher_rank_than_features_is_refused(scale):
     # In whatever unit the target is.
-    impossible = gram_problem(shift_gram=scale * np.eye(2), n_features=1)
-    with pytest.raises(ValueError, match="rank above n_features=1"):
-        _ = impossible.vectors
+    message = r"shift_gram has rank above n_features=1.*the next is \d"
+    with pytest.raises(ValueError, match=message):
+        gram_problem(shift_gram=scale * np.eye(2), n_features=1)
+    gram_problem(shift_gram=scale * np.ones((2, 2)), n_features=1)
 
 
 def test_errors_depend_on_coefficients_through_the_gram_matrix_only():
@@ -186,7 +187,11 @@ def test_zero_noise_and_singular_test_covariance_are_possible():
         ({"noise_variance": 1}, ValueError, r"noise_variance must have shape \(3,\), got \(\)"),
         ({"noise_variance": [1, 1]}, ValueError, r"noise_variance .* \(3,\), got \(2,\)"),
         ({"noise_variance": [1, -0.5, 1]}, ValueError, r"noise_variance must be >= 0, got -0\.5"),
-        ({"noise_variance": [1, np.nan, 1]}, ValueError, "noise_variance must be finite"),
+        (
+            {"noise_variance": [1, np.nan, 1]},
+            ValueError,
+            r"finite, got nan in noise_variance\[1\]",
+        ),
         ({"noise_variance": [1, np.inf, 1]}, ValueError, "noise_variance must be finite"),
         ({"coefficients": None}, ValueError, "Either coefficients or shift_gram must be given"),
         ({"shift_gram": np.eye(2)}, ValueError, "and not both"),
@@ -199,11 +204,20 @@ def test_zero_noise_and_singular_test_covariance_are_possible():
         ({"covariance": np.eye(3)}, ValueError, r"covariance .*\(2, 2\), got \(3, 3\)"),
         ({"covariance": [S, S]}, ValueError, r"covariance .*\(3, 2, 2\), got \(2, 2, 2\)"),
         ({"covariance": [S, S, S * np.nan]}, ValueError, "covariance must be finite"),
-        ({"covariance": [[1, 0.5], [0.4, 1]]}, ValueError, "covariance must be symmetric"),
+        (
+            {"covariance": [[1, 0.5], [0.4, 1]]},
+            ValueError,
+            r"symmetric, got 0\.5 at \(0, 1\) and 0\.4",
+        ),
+        ({"covariance": S * 1j}, TypeError, "covariance must hold real numbers, .* complex128"),
+        ({"coefficients": W + 0j}, TypeError, "coefficients must hold real numbers, .* complex"),
+        ({"noise_variance": [1j, 1, 1]}, TypeError, "noise_variance must hold real numbers"),
+        ({"n_samples": [8j, 6, 4]}, TypeError, "n_samples must be whole numbers, got .*8j"),
+        ({"n_samples": [8, 6, 1e19]}, ValueError, r"at most 2\*\*53 together, got .*1e\+19"),
         (
             {"covariance": [[1, 2], [2, 1]]},
             ValueError,
-            "covariance must be positive semidefinite, its smallest eigenvalue is -1",
+            "covariance must be positive semidefinite; its smallest eigenvalue is -1, at least 0",
         ),
         ({"covariance": np.ones((2, 2))}, ValueError, "covariance must not be singular"),
         ({"covariance": np.zeros((2, 2))}, ValueError, "covariance must not be singular"),
@@ -275,6 +289,9 @@ def test_subset_of_a_gram_matrix():
         ([0, 1, 1], ValueError, r"tasks must not hold a task twice, got \[0, 1, 1\]"),
         ([0, 0], ValueError, "tasks must not hold a task twice"),
         ([0, 0.7], TypeError, r"tasks\[1\] must be an integer, got 0\.7"),
+        ([[0], [1, 2]], ValueError, "tasks must be a sequence of one or more integers"),
+        ("01", ValueError, "tasks must be a sequence of one or more integers, got '01'"),
+        ([0, 1j], TypeError, r"tasks\[1\] must be an integer, got 1j"),
         ([False, True], TypeError, r"tasks\[0\] must be an integer, got False"),
     ],
 )

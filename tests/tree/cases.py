@@ -137,7 +137,7 @@ class Problem:
             arrays["residual_weight"] = np.asarray(self.residual_weight, dtype=float)
         n_leaves = int(trees.leaf_limits(units)[0])
         grower = TreeGrower(
-            self.binned(), arrays, units, words, trees, n_leaves, leaf_quantile, team
+            self.binned(), arrays, units, words, trees, n_leaves, leaf_quantile, False, team
         )
         return grower, n_leaves
 

@@ -63,6 +63,7 @@ def grow_and_compare(
 
 
 class TestAgainstTheNaiveGrower:
+    @pytest.mark.slow
     @pytest.mark.parametrize("constant_hessian", [True, False])
     @given(
         seed=seeds,

@@ -18,6 +18,7 @@ MEMBERS = (2, 4)
 class TestHistogramsNotKept:
     @pytest.mark.parametrize("constant_hessian", [True, False])
     @pytest.mark.parametrize("n_members", [1, 2])
+    @pytest.mark.slow
     @pytest.mark.parametrize("random_thresholds", [False, True])
     def test_any_number_of_kept_histograms(
         self, monkeypatch, constant_hessian, n_members, random_thresholds

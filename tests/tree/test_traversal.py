@@ -16,6 +16,7 @@ from rmtgb.losses.squared_error import SquaredError
 from rmtgb.tree import ensemble as ensembles
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.records import SET_WORDS, SLOPE, TREE_NODE
+from tests.boosting.helpers import no_baseline
 from tests.oracles import tree as oracle
 from tests.tree import cases
 from tests.tree.cases import draw, grow, settings
@@ -110,7 +111,7 @@ class TestTrainingRows:
             max_leaf_nodes=6, min_samples_leaf=2, learning_rate=0.5, linear_leaves=linear_leaves
         )
         with Team(n_members) as team:
-            state = BoostState(training, np.zeros((4, 1)), team)
+            state = BoostState(training, no_baseline(4), team)
             ensembles = boost_tasks(state, trees, 0, np.array([3, 2, 0, 3]))
         Z = problem.mapper().standardizer.transform(problem.X)
         rows = RowsToPredict(problem.X, Z, 1, task_codes.astype(np.int64))

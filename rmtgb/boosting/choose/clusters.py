@@ -64,7 +64,7 @@ def cluster_tasks(
         return None
     # random thresholds: smooth functions of the same kind look alike
     trees = settings.with_task_thresholds(True).task_trees
-    state = BoostState(training, fold.baseline, team)
+    state = BoostState(training, fold.tasks, team)
     own = boost_tasks(state, trees, seed, np.full(training.n_tasks, ROUNDS))
     compared = choices[0] & (training.weight > 0.0)
     raw = np.ascontiguousarray(rows.X[training.order[compared]], dtype=np.float64)

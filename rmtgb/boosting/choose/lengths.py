@@ -26,6 +26,7 @@ from rmtgb.boosting.stage_1_shared import boost_shared
 from rmtgb.boosting.stage_2_outlier_partition import boost_partition
 from rmtgb.boosting.stage_3_task_specific import ROUNDS_PER_LOOK, watch_tasks
 from rmtgb.engine.team import Team
+from rmtgb.tasks.table import TaskTable
 
 #: The common curve of validation losses counts as this many validation rows of a task
 #: when the task's own number of rounds is chosen.
@@ -86,10 +87,10 @@ class StageLengths:
 
 
 class Fold(NamedTuple):
-    """A training set with validation rows, and the baseline (n_tasks, n_outputs) of its tasks."""
+    """A training set with validation rows, and the baselines of its tasks."""
 
     training: TrainingSet
-    baseline: FloatArray
+    tasks: TaskTable
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Search:
     def __init__(self, fold: Fold, settings: StageSettings, monitor: Monitor, team: Team) -> None:
         self._settings, self._monitor = settings, monitor
         self._tried: dict[tuple[int, ...], FloatArray] = {}
-        self._state = BoostState(fold.training, fold.baseline, team)
+        self._state = BoostState(fold.training, fold.tasks, team)
         self._weight = fold.training.validation_weight.sum()
         self.paths: dict[_Key, _Path] = {(): _Path(self._state.raw.copy(), {}, {})}
 
@@ -137,7 +138,7 @@ class _Search:
             if limit == 0:
                 continue
             self._state.raw[:] = path.raw
-            _, curve = boost(self._state, self._settings, seed, Monitor(), stopping=stopping)
+            *_, curve = boost(self._state, self._settings, seed, Monitor(), stopping=stopping)
             self.paths[*key, True] = path.extended(name, curve)
             best = curve.losses[curve.best_round, VALIDATION] / self._weight
             self._tell(name, path.rounds, f"{curve.best_round} rounds", best)

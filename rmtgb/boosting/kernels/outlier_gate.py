@@ -111,6 +111,21 @@ def step_theta(boost: Any, is_quantile: bool) -> None:
 
 
 @inner
+def add_offset(boost: Any) -> None:
+    """Make ``offset + S`` the raw prediction; called by every member."""
+    raw, offset, side = (
+        array_of(boost, "raw"),
+        array_of(boost, "offset"),
+        array_of(boost, "sides")[FIRST],
+    )
+    start, stop = share(0, boost["n_rows"], boost["member"], boost["n_members"])
+    for k in range(raw.shape[0]):
+        for i in range(start, stop):
+            raw[k, i] = offset[k, i] + side[k, i]
+    wait(boost)
+
+
+@inner
 def combine_sides(boost: Any) -> None:
     """Make ``offset + (1 - w) I + w O`` the raw prediction; called by every member."""
     raw, offset, sides = (

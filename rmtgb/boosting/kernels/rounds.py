@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rmtgb._common import Int
-from rmtgb.boosting.kernels.outlier_gate import combine_sides, step_theta
+from rmtgb.boosting.kernels.outlier_gate import add_offset, combine_sides, step_theta
 from rmtgb.boosting.kernels.side_gradients import fill_residuals, lend_gradients
 from rmtgb.boosting.kernels.task_rows import give_back_rows, take_rows, to_common_codes
 from rmtgb.boosting.records import TRAIN, VALIDATION
@@ -91,6 +91,8 @@ def _boost_rounds(boost: Any, grow: Any, store: Any, ensemble: Int, task: Int) -
             _add_tree(boost, grow, store, ensemble, r, tree, round_seed)
         if boost["n_gate_tasks"] > 0:
             combine_sides(boost)
+        elif boost["n_offset_rows"] > 0:
+            add_offset(boost)
         done += 1
         boost["rounds_done"] = done
         if _watch(boost, task, done):

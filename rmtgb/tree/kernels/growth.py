@@ -110,12 +110,23 @@ def _start_at_root(grow: Any) -> None:
 
 
 @inner
+def log_shortening(grow: Any, step: float) -> float:
+    """Return what a Newton step of a leaf is multiplied by.
+
+    Where raw predictions are logarithms of means, a leaf whose targets add up to ``1 + v`` times
+    their means has the Newton step v, and its loss is least at log(1 + v).
+    """
+    return np.log1p(step) / step if grow["log_steps"] and step > 0.0 else 1.0
+
+
+@inner
 def _add_node(grow: Any, leaf: Any, counts: Array) -> None:
     """Append the node of a new leaf to the tree, and decide whether it may be split."""
     node = array_of(grow, "nodes")[counts[N_NODES]]
     gradient = leaf["gradient"] * grow["gradient_unit"]
     hessian = leaf["hessian"] * grow["hessian_unit"] + grow["l2_regularization"]
-    node["value"] = -grow["learning_rate"] * gradient / hessian if hessian > 0.0 else 0.0
+    step = -gradient / hessian if hessian > 0.0 else 0.0
+    node["value"] = grow["learning_rate"] * (step * log_shortening(grow, step))
     node["weight"] = leaf["weight"] * grow["weight_unit"]
     node["feature"], node["left"], node["category_set"] = NONE, NONE, NONE
     node["threshold"], node["gain"], node["missing_left"] = 0.0, 0.0, 0

@@ -13,7 +13,7 @@ from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
-from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE
+from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE, log_shortening
 from rmtgb.tree.kernels.packing import integers_of_row, row_packing
 from rmtgb.tree.kernels.quantile import weighted_quantile
 from rmtgb.tree.kernels.slopes import slopes_of
@@ -214,6 +214,7 @@ def _solve_leaves(grow: Any) -> None:
             _center(system, own)
             _solve(system, own.size, grow["l2_regularization"] + RELATIVE_RIDGE * system[0])
             scale = grow["learning_rate"] * _residual_scale(grow, leaf)
+            scale *= log_shortening(grow, -system[VECTOR] / max(system[0], 1e-300))
             for j in range(own.size):
                 own[j]["coefficient"] = -scale * system[VECTOR + j + 1]
 

@@ -1,0 +1,1 @@
+"""Compiled functions of the linear mixed model: rows, sums of products, triangular systems."""
