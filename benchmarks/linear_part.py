@@ -25,7 +25,7 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import KFold, train_test_split
 
 from rmtgb.engine.team import Team
-from rmtgb.linear import MixedData, fit_mixed
+from rmtgb.linear.fit import MixedData, fit_mixed
 from rmtgb.linear.model import predict
 from rmtgb.losses import make_loss
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtgb._common import IntArray
+from rmtgb._common import FloatArray
+from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.choose.clusters import cluster_tasks, may_have_clusters
 from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengths
-from rmtgb.boosting.choose.validation_split import split_by_content
-from rmtgb.boosting.model import ThreeStageModel, with_cluster_column
+from rmtgb.boosting.choose.validation_split import folds_by_content, split_by_content
+from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.rows import (
     LARGEST_IN_UNIT,
@@ -24,9 +25,14 @@ from rmtgb.boosting.settings import FitSettings, Seeds, StageSettings
 from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
 from rmtgb.engine.team import Team
+from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
+from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
+
+#: Folds of which training rows get the predictions of linear models that have not seen them.
+N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def _unit_to_continue(former: ThreeStageModel, unit: float) -> float:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Rows as the stages will see them, with or without clusters of tasks, and what was chosen.
+    """Rows as the stages will see them, with what is added to them, and what was chosen.
 
     ``folds`` are the training rows with validation rows, and ``lengths`` what was chosen on them,
     where something was.
@@ -109,7 +115,7 @@ class _Plan:
 
     rows: Rows
     validation: Rows | None
-    clusters: IntArray | None
+    added: AddedFeatures
     mapper: BinMapper
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
@@ -127,9 +133,12 @@ class _Fit:
 
     def anew(self, rows: Rows, validation: Rows | None, unit: float) -> FitResult:
         """Fit a model from the start: choose what is to be chosen, then fit all rows."""
-        plan = self._plan(rows, validation, None)
+        plan = self._plan(rows, validation, AddedFeatures())
         if self.settings.stopping is not None:
             plan = self._choose_lengths(plan)
+        kind = self.settings.task_baseline
+        if kind == "linear" or (kind == "auto" and plan.lengths is not None and self.n_tasks > 1):
+            plan = self._with_linear(plan, rows, validation)
         looks_for_clusters = self.settings.cluster_tasks and may_have_clusters(
             self.n_tasks, self.settings.stages
         )
@@ -140,7 +149,8 @@ class _Fit:
         if lengths is not None:
             stages = lengths.limit(stages)
         start = ThreeStageModel.untrained(
-            replace(self._baseline(training), cluster=plan.clusters),
+            self._baseline(training),
+            plan.added,
             plan.mapper.standardizer,
             stages.task_trees.random_thresholds,
             unit,
@@ -150,12 +160,20 @@ class _Fit:
 
     def onwards(self, rows: Rows, former: ThreeStageModel) -> FitResult:
         """Continue a model, with stages of the lengths that the settings say."""
-        plan = self._plan(rows, None, former.tasks.cluster)
+        plan = self._plan(rows, None, AddedFeatures())
+        linear = None
+        if former.added.linear is not None:
+            data = self._mixed_data(rows)
+            linear = self._out_of_fold(former.added.linear, data, plan, rows)
+        plan = self._plan(rows, None, former.added, linear)
         # its slopes are in units of its own standardized features
         mapper = replace(plan.mapper, standardizer=former.standardizer)
         training = self._training_rows(replace(plan, mapper=mapper))
         predictions = former_predictions(
-            former, rows.X[training.order], rows.task_codes[training.order], self.team
+            replace(former, added=AddedFeatures()),  # plan.rows have them
+            plan.rows.X[training.order],
+            plan.rows.task_codes[training.order],
+            self.team,
         )
         stages = self.settings.stages.with_task_thresholds(former.task_specific.random_thresholds)
         if former.partition.n_rounds or former.task_specific.trees.n_trees:
@@ -164,24 +182,73 @@ class _Fit:
         state = BoostState(training, tasks, self.team, predictions)
         return self._fit_stages(state, former, stages, None)
 
-    def _plan(self, rows: Rows, validation: Rows | None, clusters: IntArray | None) -> _Plan:
-        """Choose bins for rows, with the cluster of their task as one more feature if given."""
-        n_categories = self.settings.n_categories
-        if clusters is not None:
-            rows = _with_cluster_feature(rows, clusters)
-            if validation is not None:
-                validation = _with_cluster_feature(validation, clusters)
-            n_categories = np.append(n_categories, clusters.max() + 1)
+    def _plan(
+        self,
+        rows: Rows,
+        validation: Rows | None,
+        added: AddedFeatures,
+        linear: FloatArray | None = None,
+    ) -> _Plan:
+        """Choose bins for rows with added features, linear predictions (n_outputs, n) of them."""
+        rows = replace(rows, X=added.beside(rows.X, rows.task_codes, linear, self.team))
+        if validation is not None:
+            X = added.beside(validation.X, validation.task_codes, team=self.team)
+            validation = replace(validation, X=X)
+        n_categories = np.concatenate([self.settings.n_categories, added.n_categories()])
         mapper = BinMapper.fit(
             rows.X, rows.weight, n_categories, self.settings.max_bins, self.seeds.bins, self.team
         )
-        return _Plan(rows, validation, clusters, mapper)
+        return _Plan(rows, validation, added, mapper)
 
-    def _choose_lengths(self, plan: _Plan, like: _Plan | None = None) -> _Plan:
+    def _with_linear(self, plan: _Plan, rows: Rows, validation: Rows | None) -> _Plan:
+        """Return a plan with a linear mixed model, where validation rows do not speak against it.
+
+        A search without stage 2 says whether it is worth a whole one.
+        """
+        data = self._mixed_data(rows)
+        linear = fit_mixed(data, self.team)
+        predictions = self._out_of_fold(linear, data, plan, rows)
+        other = self._plan(rows, validation, replace(plan.added, linear=linear), predictions)
+        if plan.lengths is None:
+            return other
+        if self.settings.task_baseline == "linear":
+            return self._choose_lengths(other, like=plan)
+        tried = self._choose_lengths(other, like=plan, n_iter_partition=0)
+        if not _is_better(tried, plan):
+            return plan
+        if self.settings.stages.n_iter_partition > 0:
+            tried = min(tried, self._choose_lengths(other, like=plan), key=_validation_loss)
+        return tried
+
+    def _mixed_data(self, rows: Rows) -> MixedData:
+        return MixedData(
+            np.asarray(rows.X, np.float64),
+            self.settings.n_categories > 0,
+            rows.y,
+            rows.task_codes,
+            self.n_tasks,
+            rows.weight,
+            self.settings.loss,
+        )
+
+    def _out_of_fold(
+        self, linear: MixedModel, data: MixedData, plan: _Plan, rows: Rows
+    ) -> FloatArray:
+        """Return linear predictions (n_outputs, n) of rows by models that have not seen them."""
+        training = self._binned(replace(plan, rows=rows, validation=None))
+        fold = np.empty_like(rows.task_codes)
+        fold[training.order] = folds_by_content(training, N_FOLDS, self.seeds.validation)
+        if np.unique(fold).size < N_FOLDS:  # a handful of rows, or equal ones
+            fold = np.arange(fold.size) % N_FOLDS
+        return out_of_fold(linear, data, fold, self.team)
+
+    def _choose_lengths(
+        self, plan: _Plan, like: _Plan | None = None, n_iter_partition: int | None = None
+    ) -> _Plan:
         """Choose stage lengths on validation rows, those of another plan if given."""
         settings, stages = self.settings, self.settings.stages
-        if like is not None:
-            stages = replace(stages, n_iter_partition=0)  # clusters do its work
+        if n_iter_partition is not None:
+            stages = replace(stages, n_iter_partition=n_iter_partition)
         if plan.validation is not None:
             training_sets = [self._binned(plan, plan.validation)]
         else:
@@ -209,7 +276,7 @@ class _Fit:
         assert plan.lengths is not None
         clusters = cluster_tasks(
             plan.folds[0],
-            rows,
+            plan.rows,
             plan.mapper.standardizer,
             self.settings.stages,
             self.seeds.clusters,
@@ -217,9 +284,9 @@ class _Fit:
         )
         if clusters is None:
             return plan
-        other = self._choose_lengths(self._plan(rows, validation, clusters), like=plan)
-        assert other.lengths is not None
-        return other if other.lengths.loss < plan.lengths.loss else plan
+        other = self._plan(rows, validation, AddedFeatures(clusters))
+        other = self._choose_lengths(other, like=plan, n_iter_partition=0)  # clusters do its work
+        return other if _is_better(other, plan) else plan
 
     def _training_rows(self, plan: _Plan) -> TrainingSet:
         """Return all training rows; those that were set aside are taken back."""
@@ -272,5 +339,11 @@ class _Fit:
         return FitResult(model, lengths)
 
 
-def _with_cluster_feature(rows: Rows, clusters: IntArray) -> Rows:
-    return replace(rows, X=with_cluster_column(rows.X, rows.task_codes, clusters))
+def _validation_loss(plan: _Plan) -> float:
+    """Return the mean validation loss with the lengths that were chosen."""
+    assert plan.lengths is not None
+    return plan.lengths.loss
+
+
+def _is_better(plan: _Plan, other: _Plan) -> bool:
+    return _validation_loss(plan) < _validation_loss(other)

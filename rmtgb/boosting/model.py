@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtgb._common import FloatArray, IntArray
+from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
 from rmtgb.tasks.table import TaskTable
@@ -19,16 +20,6 @@ from rmtgb.tree.standardizer import Standardizer
 
 #: Rows that are predicted at a time: their values stay in the second-level cache.
 BLOCK_ROWS = 4096
-
-
-def with_cluster_column(
-    X: NDArray[np.floating[Any]], task_codes: IntArray, clusters: IntArray | None
-) -> NDArray[np.floating[Any]]:
-    """Return features with each row's cluster of tasks as the last, NaN for an unseen task."""
-    if clusters is None:
-        return X
-    column = np.append(clusters, np.nan)[task_codes].astype(X.dtype)
-    return np.ascontiguousarray(np.column_stack([X, column]))
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,9 @@ class ThreeStageModel:
     Attributes
     ----------
     tasks : TaskTable
-        b, what w is made of, and clusters, which ensembles see as one more feature, the last.
+        b, and what w is made of.
+    added : AddedFeatures
+        What ensembles see beside the features of the user.
     standardizer : Standardizer
     shared : Ensemble
         S.
@@ -53,6 +46,7 @@ class ThreeStageModel:
     """
 
     tasks: TaskTable
+    added: AddedFeatures
     standardizer: Standardizer
     shared: Ensemble
     partition: Partition
@@ -63,6 +57,7 @@ class ThreeStageModel:
     def untrained(
         cls,
         tasks: TaskTable,
+        added: AddedFeatures,
         standardizer: Standardizer,
         random_thresholds: bool = False,
         unit: float = 1.0,
@@ -71,6 +66,7 @@ class ThreeStageModel:
         n_tasks, n_outputs = tasks.baseline.shape
         return cls(
             tasks,
+            added,
             standardizer,
             Ensemble.empty(n_outputs),
             Partition.empty(n_outputs),
@@ -234,7 +230,7 @@ class ThreeStageModel:
 
     def _rows(self, X: NDArray[np.floating[Any]], task_codes: IntArray) -> RowsToPredict:
         """Return rows (m, n_features) as ensembles take them."""
-        X = with_cluster_column(X, task_codes, self.tasks.cluster)
+        X = self.added.beside(X, task_codes)
         raw = np.ascontiguousarray(X, dtype=np.float64)
         standardized = self.standardizer.transform(raw) if self._any_slopes else None
         return RowsToPredict(raw, standardized, self.n_outputs, task_codes)

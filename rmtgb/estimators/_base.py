@@ -43,7 +43,7 @@ RandomState = int | np.random.Generator | np.random.RandomState | None
 SMALL_CODES = 200_000
 
 #: Total weight from which ``early_stopping="auto"`` sets rows aside.
-AUTO_STOPPING_ROWS = 200
+AUTO_STOPPING_ROWS = 20
 
 #: ``min_samples_leaf="auto"``: one for so many rows, between two limits.
 ROWS_PER_LEAF_ROW = 15
@@ -275,7 +275,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             task_trees,
             self.partition_regularization,
             task_kinds,
-            self.task_baseline == "shrunken" and self.n_tasks_ > 1,
+            self.task_baseline not in ("global", "zero") and self.n_tasks_ > 1,
         )
 
     def _fit_settings(self, rows: Rows, has_validation: bool) -> FitSettings:
@@ -307,7 +307,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         self.outlier_tasks_ = self.tasks_[self.outlier_weights_ > 0.5]
         baseline = model.tasks.baseline
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
-        clusters = model.tasks.cluster
+        clusters = model.added.clusters
         self.task_clusters_ = np.zeros(self.n_tasks_, np.int64) if clusters is None else clusters
         self.n_iter_shared_ = model.shared.n_rounds
         self.n_iter_partition_ = model.partition.n_rounds

@@ -24,7 +24,7 @@ COMMON_CONSTRAINTS: dict[str, Any] = {
     "min_samples_leaf_task": [Interval(Integral, 1, None, closed="left")],
     "l2_regularization": [Interval(Real, 0, None, closed="left")],
     "partition_regularization": [Interval(Real, 0, None, closed="left")],
-    "task_baseline": [StrOptions({"shrunken", "global", "zero"})],
+    "task_baseline": [StrOptions({"auto", "linear", "shrunken", "global", "zero"})],
     "max_bins": [Interval(Integral, 2, 255, closed="both")],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "subsample": [Interval(Real, 0, 1, closed="right")],

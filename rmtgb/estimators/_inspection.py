@@ -81,23 +81,31 @@ class InspectedRMTGB(BaseRMTGB):
 
     @property
     def _n_model_features(self) -> int:
-        return self._input.n_features + (self._model.tasks.cluster is not None)
+        return self._input.n_features + self._model.added.n_categories().size
 
     def _gains(self) -> FloatArray:
         """Return the gain of each column of X by ensemble: shape (4, n_features_in_)."""
         return self._with_task_column(self._model.gains(self._n_model_features))
 
     def _with_task_column(self, gains: FloatArray) -> FloatArray:
-        """Put gains of features where their columns are, and of the cluster with the task.
+        """Put gains of features where their columns are, and of added ones where they are from.
 
-        Where tasks are given beside X, there is no column for the cluster, and its gain is
-        left out.
+        That is the task for a cluster, and for a linear model the features and the task, by their
+        shares in it. Where tasks are given beside X, there is no column for them, and their gain
+        is left out.
         """
+        own, added = np.split(gains, [self._input.n_features], axis=1)
+        of_task, linear = np.zeros(len(gains)), self._model.added.linear
+        if self._model.added.clusters is not None:
+            of_task += added[:, 0]
+        if linear is not None:
+            by_linear = added[:, -len(linear.fixed) :].sum(axis=1)
+            of_features = np.outer(by_linear, linear.shares())
+            own, of_task = own + of_features[:, :-1], of_task + of_features[:, -1]
         kept = self._input.kept_columns
         everything = np.zeros((gains.shape[0], kept.size))
-        everything[:, kept] = gains[:, : self._input.n_features]
-        if gains.shape[1] > self._input.n_features:
-            everything[:, ~kept] += gains[:, self._input.n_features :]
+        everything[:, kept] = own
+        everything[:, ~kept] += of_task[:, None]
         return everything
 
     def task_scores(

@@ -72,9 +72,12 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         in units of standardized features.
     partition_regularization : float, default=0.1
         How strongly outlier weights are held at their start, >= 0.
-    task_baseline : {"shrunken", "global", "zero"}, default="shrunken"
-        b: an offset for each task, shrunken towards the population's by as much as its few rows
-        or its noise demand; the best constant for all; or zero.
+    task_baseline : {"auto", "linear", "shrunken", "global", "zero"}, default="auto"
+        b, and what features of tasks' own there are. "shrunken": an offset for each task,
+        estimated together with S, and shrunken towards the population's by as much as its few
+        rows or its noise demand. "linear": besides, the prediction of a linear mixed model (an
+        intercept and slopes for each task, shrunken likewise) is one more feature. "auto": linear
+        where validation rows prefer it. "global": the best constant for all. "zero": none.
     cluster_tasks : bool, default=True
         Whether to look for three or more clusters of tasks that have a function in common,
         where stage lengths are chosen. If validation rows prefer it, the cluster becomes a
@@ -102,8 +105,9 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         Share of the features that are drawn for each split, in (0, 1].
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
-        anew with these. "auto" does so from a sum of weights of 200 (200 rows without
-        weights) on, or if ``fit`` is given ``X_val``.
+        anew with these. "auto" does so from a sum of weights of 20 (20 rows without
+        weights) on, or if ``fit`` is given ``X_val``. Below some 2000 rows several choices of
+        validation rows decide together.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30
@@ -213,7 +217,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         min_samples_leaf_task: int = 5,
         l2_regularization: float = 1.0,
         partition_regularization: float = 0.1,
-        task_baseline: str = "shrunken",
+        task_baseline: str = "auto",
         cluster_tasks: bool = True,
         max_bins: int = 255,
         categorical_features: Sequence[Any] | NDArray[Any] | None = "from_dtype",

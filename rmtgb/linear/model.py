@@ -46,6 +46,26 @@ class MixedModel:
         for array in (self.design.columns, self.fixed, self.effects, self.limits):
             array.flags.writeable = False
 
+    def shares(self) -> FloatArray:
+        """Return what each feature, and last the intercepts of tasks, have in the predictions.
+
+        Returns
+        -------
+        ndarray of float64 of shape (p + 1,)
+            Sums to one, or zeros: squares of coefficients, which numbers have on one scale, with
+            those of tasks' effects on average.
+        """
+        columns = self.fixed[:, 1:] ** 2
+        intercepts = 0.0
+        if self.effects.shape[2]:
+            spread = np.mean(np.square(self.effects), axis=1)
+            columns[:, : spread.shape[1] - 1] += spread[:, 1:]
+            intercepts = spread[:, 0].sum()
+        sources = self.design.columns["source"]
+        of_feature = np.bincount(sources, columns.sum(axis=0), self.design.n_features)
+        shares = np.append(of_feature, intercepts)
+        return shares / max(float(shares.sum()), np.finfo(np.float64).tiny)
+
     def predict(self, X: FloatArray, task: IntArray, team: Team | None = None) -> FloatArray:
         """Return raw predictions.
 

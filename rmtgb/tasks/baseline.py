@@ -26,8 +26,8 @@ def fit_baseline(
 
     Parameters
     ----------
-    kind : {"shrunken", "global", "zero"}
-        Empirical-Bayes offsets; the best constant for all rows; or zero.
+    kind : {"auto", "linear", "shrunken", "global", "zero"}
+        Empirical-Bayes offsets for the first three; the best constant for all rows; or zero.
     loss : Loss
     y, weight : ndarray of float64 of shape (n,)
         Targets and weights, the rows of a task next to each other.
@@ -47,7 +47,7 @@ def fit_baseline(
     task_weight = np.add.reduceat(weight, offsets[:-1])
     intercept = np.zeros(loss.n_outputs) if kind == "zero" else loss.fit_intercept(y, weight)
     baseline = np.tile(intercept, (task_weight.size, 1)), intercept
-    if kind == "shrunken" and task_weight.size > 1:
+    if kind not in ("zero", "global") and task_weight.size > 1:
         nothing = np.zeros((loss.n_outputs, y.size))
         baseline = estimate_offsets(loss, y, weight, offsets, intercept, nothing)
     return TaskTable.starting(*baseline, task_weight)

@@ -33,8 +33,6 @@ class TaskTable:
         Logit and weight of the second side of stage 2.
     theta_start : ndarray of float64 of shape (n_tasks,)
         Where theta started, and where its penalty pulls it to.
-    cluster : ndarray of int64 of shape (n_tasks,) or None
-        Cluster of tasks alike, where there are some.
     """
 
     baseline: FloatArray
@@ -44,7 +42,6 @@ class TaskTable:
     theta: FloatArray
     second_weight: FloatArray
     theta_start: FloatArray
-    cluster: IntArray | None = None
 
     @classmethod
     def starting(
@@ -72,14 +69,11 @@ class TaskTable:
 
     def appended(self, later: TaskTable) -> TaskTable:
         """Return the table with tasks that come later; those it has keep their codes."""
-        clusters = None
-        if self.cluster is not None and later.cluster is not None:
-            clusters = np.concatenate([self.cluster, later.cluster])
         columns = ("baseline", "baseline_start", "weight", "theta", "second_weight", "theta_start")
         joined = {
             name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in columns
         }
-        return replace(self, **joined, cluster=clusters)
+        return replace(self, **joined)
 
     def scaled(self, by: float) -> TaskTable:
         """Return the table for targets in another unit."""

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from rmtgb.engine.team import Team
-from rmtgb.linear import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear import system as system_module
-from rmtgb.linear.fit import _fit
+from rmtgb.linear.fit import MixedData, _fit, fit_mixed, out_of_fold
 from rmtgb.linear.kernels import rows, tasks, triangular
 from rmtgb.losses import make_loss
 from tests.linear.cases import mixed_data

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from rmtgb.linear import MixedData, fit_mixed
+from rmtgb.linear.fit import MixedData, fit_mixed
 from rmtgb.losses import make_loss, mean_loss
 from rmtgb.losses.huber import Huber
 from tests.linear.cases import columns_of, mixed_data

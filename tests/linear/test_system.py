@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rmtgb.engine.team import Team
-from rmtgb.linear import fit_mixed
 from rmtgb.linear.design import Design
+from rmtgb.linear.fit import fit_mixed
 from rmtgb.linear.system import PIECE_ROWS
 from rmtgb.linear.variances import Noise, _point, usual_variances
 from tests.linear.cases import columns_of, mixed_data, rows_of

@@ -7,10 +7,10 @@ import pytest
 import scipy.optimize
 
 from rmtgb.engine.team import Team
-from rmtgb.linear import MixedData, fit_mixed
 from rmtgb.linear import sample as sample_module
 from rmtgb.linear import variances as module
 from rmtgb.linear.design import Design
+from rmtgb.linear.fit import MixedData, fit_mixed
 from rmtgb.linear.sample import sample_of_tasks
 from rmtgb.linear.variances import Noise, estimate_variances, usual_variances
 from rmtgb.losses import make_loss

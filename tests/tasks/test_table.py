@@ -1,20 +1,18 @@
 """The table of tasks: a row for each code, and codes that never change."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
-import pytest
 
 from rmtgb.tasks.table import TaskTable
 
 
-def table(n_tasks, seed, with_clusters=True):
+def table(n_tasks, seed):
     rng = np.random.default_rng(seed)
     start = TaskTable.starting(
         rng.normal(size=(n_tasks, 2)), rng.normal(size=2), rng.uniform(1, 9, n_tasks)
     )
-    clusters = rng.integers(0, 4, n_tasks) if with_clusters else None
-    return replace(start.starting_at(rng.normal(size=n_tasks)), cluster=clusters)
+    return start.starting_at(rng.normal(size=n_tasks))
 
 
 def test_before_stage_2_no_task_stands_out():
@@ -29,16 +27,12 @@ def test_weights_are_the_logistic_function_of_theta():
     np.testing.assert_array_equal(tasks.theta_start, tasks.theta)
 
 
-@pytest.mark.parametrize("with_clusters", [True, False])
-def test_tasks_that_come_later_move_no_row(with_clusters):
-    known, later = table(4, 1, with_clusters), table(2, 2, with_clusters)
+def test_tasks_that_come_later_move_no_row():
+    known, later = table(4, 1), table(2, 2)
     joined = known.appended(later)
     assert joined.n_tasks == 6
     for column in {field.name for field in fields(TaskTable)} - {"population"}:
         values = [getattr(part, column) for part in (joined, known, later)]
-        if values[0] is None:
-            assert values[1:] == [None, None]
-            continue
         np.testing.assert_array_equal(values[0][:4], values[1], err_msg=column)
         np.testing.assert_array_equal(values[0][4:], values[2], err_msg=column)
     np.testing.assert_array_equal(joined.population, known.population)

@@ -73,9 +73,7 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
     list of ndarray of bool of shape (n_rows,)
         The validation rows of each choice; empty if no task can give one.
     """
-    hashes = np.empty(training.y.size, np.uint64)
-    y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
-    hash_rows(training.binned.row_codes, y_bits, np.uint64(seed), hashes)
+    hashes = _hashes(training, seed)
     first_of_task = training.offsets[:-1]
     order, new_value = _sort_within_tasks(training.task_codes, hashes)
     # Tasks may hold the same rows, and should not give the same ones: scramble the hashes
@@ -106,6 +104,18 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
             held_out |= (is_single & drawn)[training.task_codes]
         choices.append(held_out)
     return [held_out for held_out in choices if held_out.any() and not held_out.all()]
+
+
+def folds_by_content(training: TrainingSet, n_folds: int, seed: int) -> IntArray:
+    """Return a fold 0, ..., n_folds - 1 for each row, the same for rows that are equal."""
+    return (_hashes(training, seed) % np.uint64(n_folds)).astype(np.int64)
+
+
+def _hashes(training: TrainingSet, seed: int) -> NDArray[np.uint64]:
+    hashes = np.empty(training.y.size, np.uint64)
+    y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
+    hash_rows(training.binned.row_codes, y_bits, np.uint64(seed), hashes)
+    return hashes
 
 
 def _sort_within_tasks(

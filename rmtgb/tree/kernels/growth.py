@@ -25,6 +25,7 @@ from rmtgb.tree.kernels.splitting import (
     scan_numerical,
     score,
 )
+from rmtgb.tree.kernels.steps import log_shortening
 from rmtgb.tree.records import SET_WORDS
 
 #: Positions in the counts of a grower.
@@ -107,16 +108,6 @@ def _start_at_root(grow: Any) -> None:
             root["weight"] += sums["weight"]
         counts[N_LEAVES], counts[N_NODES], counts[N_SETS], counts[N_SLOPES] = 1, 0, 0, 0
         _add_node(grow, root, counts)
-
-
-@inner
-def log_shortening(grow: Any, step: float) -> float:
-    """Return what a Newton step of a leaf is multiplied by.
-
-    Where raw predictions are logarithms of means, a leaf whose targets add up to ``1 + v`` times
-    their means has the Newton step v, and its loss is least at log(1 + v).
-    """
-    return np.log1p(step) / step if grow["log_steps"] and step > 0.0 else 1.0
 
 
 @inner

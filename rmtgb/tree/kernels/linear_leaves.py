@@ -13,10 +13,11 @@ from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
-from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE, log_shortening
+from rmtgb.tree.kernels.growth import N_LEAVES, N_NODES, N_SLOPES, NONE
 from rmtgb.tree.kernels.packing import integers_of_row, row_packing
 from rmtgb.tree.kernels.quantile import weighted_quantile
 from rmtgb.tree.kernels.slopes import slopes_of
+from rmtgb.tree.kernels.steps import log_shortening
 from rmtgb.tree.records import MAX_SLOPES, MISSING_Z, MOMENTS, TILE_ROWS, Z_UNIT
 
 #: The rows of a tile: hessians, gradients, values of the slopes' features, and a product.
