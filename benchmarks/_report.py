@@ -17,13 +17,14 @@ CASE = ["set", "split", "seed"]
 
 N_RESAMPLES, LEVEL = 10_000, 0.95
 
-#: What the picture shows beside rmtgb, in colours (Okabe, Ito) that the colour-blind tell apart.
-SHOWN = {
-    "lgb-task": ("s", "#E69F00"),
-    "catboost": ("D", "#009E73"),
-    "ridge-slopes": ("^", "#CC79A7"),
-}
+#: What the picture shows: marks, colours (Okabe, Ito) that the colour-blind tell apart, sizes.
 OURS = "#0072B2"
+SHOWN = {
+    "rmtgb": ("o", OURS, 70),
+    "lgb-task": ("s", "#E69F00", 30),
+    "catboost": ("D", "#009E73", 26),
+    "ridge-slopes": ("^", "#CC79A7", 34),
+}
 
 #: Where larger ratios are put in the picture: how bad the worst is, is not what it is for.
 EDGE = 2.0
@@ -178,20 +179,19 @@ def draw(errors):
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(1.0, color="#222222", linewidth=1, zorder=1)
-    for name, (marker, color) in SHOWN.items():
+    axes.hlines(y, low.loc[names, "rmtgb"], high.loc[names, "rmtgb"], OURS, linewidth=3, zorder=3)
+    for name, (marker, color, size) in SHOWN.items():
         if name in mean:
+            shown = mean.loc[names, name].clip(upper=EDGE)
             axes.scatter(
-                mean.loc[names, name].clip(upper=EDGE), y, 26, color, marker=marker, zorder=2,
-                label=METHODS[name].title, linewidth=0,
+                shown, y, size, color, marker=marker, label=METHODS[name].title,
+                zorder=4 if name == "rmtgb" else 2, edgecolor="white", linewidth=0.6,
             )  # fmt: skip
-    axes.hlines(
-        y, low.loc[names, "rmtgb"], high.loc[names, "rmtgb"], OURS, linewidth=2.5, zorder=3
-    )
-    axes.scatter(mean.loc[names, "rmtgb"], y, 60, OURS, zorder=4, label="rmtgb", edgecolor="white")
     for place in np.flatnonzero(~is_set):
         axes.text(
-            0, place, rows[place], transform=axes.get_yaxis_transform(), weight="bold", va="center"
-        )
+            0, place, rows[place], transform=axes.get_yaxis_transform(), weight="bold",
+            va="center", backgroundcolor="white", zorder=5,
+        )  # fmt: skip
     dress(axes, y, names, min(low["rmtgb"].min(), mean.min(axis=None)))
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure

@@ -289,10 +289,11 @@ class TestAccuracyReport:
         assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "school"]
         assert axes.get_yticks().tolist() == [1, 2, 4]
         assert [text.get_text() for text in axes.texts] == [report.REAL, report.EIGHT]
-        lines, ours = axes.collections[-2], axes.collections[-1]
+        lines, ours, catboost = axes.collections
         spans = np.array([segment[:, 0] for segment in lines.get_segments()])
         np.testing.assert_allclose(spans, [[0.5, 2.0], [2.0, 2.0], [2.0, 2.0]])
         np.testing.assert_allclose(ours.get_offsets()[:, 0], [1.0, 2.0, 2.0])
+        np.testing.assert_allclose(catboost.get_offsets()[:, 0], np.sqrt(2.0) * np.ones(3))
 
 
 def make_frame(**columns):
