@@ -179,18 +179,18 @@ def draw(errors):
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(1.0, color="#222222", linewidth=1, zorder=1)
-    axes.hlines(y, low.loc[names, "rmtgb"], high.loc[names, "rmtgb"], OURS, linewidth=3, zorder=3)
+    axes.hlines(y, low.loc[names, "rmtgb"], high.loc[names, "rmtgb"], OURS, linewidth=2, zorder=3)
     for name, (marker, color, size) in SHOWN.items():
         if name in mean:
             shown = mean.loc[names, name].clip(upper=EDGE)
             axes.scatter(
                 shown, y, size, color, marker=marker, label=METHODS[name].title,
-                zorder=4 if name == "rmtgb" else 2, edgecolor="white", linewidth=0.6,
+                zorder=5 if name == "rmtgb" else 4, edgecolor="white", linewidth=0.6,
             )  # fmt: skip
     for place in np.flatnonzero(~is_set):
         axes.text(
             0, place, rows[place], transform=axes.get_yaxis_transform(), weight="bold",
-            va="center", backgroundcolor="white", zorder=5,
+            va="center", backgroundcolor="white", zorder=2,
         )  # fmt: skip
     dress(axes, y, names, min(low["rmtgb"].min(), mean.min(axis=None)))
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
