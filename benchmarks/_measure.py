@@ -1,6 +1,7 @@
 """The error of one method on one case, measured in a process that may be another one."""
 
 import functools
+import warnings
 
 import numpy as np
 from _common import seconds
@@ -34,7 +35,9 @@ def measure(key, method, data, X_test, y_test):
 
     It has one thread: what runs in parallel are measurements.
     """
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings():
+        # rmtgb says so where tasks are unseen, which they are on purpose
+        warnings.filterwarnings("ignore", message="X holds .* unseen tasks")
         if METHODS[method].library in ("rmtgb", "chimeraboost"):
             warm_up(method, data.kind)
         fitted = []

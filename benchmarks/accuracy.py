@@ -12,7 +12,8 @@ the best of several peers take the one that turned out best there: 1 is as good 
 in advance. Intervals are those of a bootstrap over sets.
 
 With ``--cache`` a rerun computes only what changed: data, sources of rmtgb, version of a library,
-or the file that says how a peer is tuned. Fit times contain the tuning, on one thread.
+or the file that says how a peer is tuned; with ``--measure rmtgb`` none but rmtgb's. Fit times
+contain the tuning, on one thread.
 """
 
 import argparse
@@ -73,7 +74,10 @@ def can_predict(method, split):
 
 
 def measure_all(options):
-    """Return the results of each case and method, from the cache where they are known."""
+    """Return the results of each case and method, from the cache where they are known.
+
+    Those of methods that are not to be measured are left out where they are not.
+    """
     lines = options.cache.read_text().splitlines() if options.cache.exists() else []
     known, wanted = dict(json.loads(line) for line in lines), {}
     methods = [name for name in options.methods if state_of(METHODS[name].library) is not None]
@@ -92,6 +96,8 @@ def measure_all(options):
             rows = digest(*hashes, data.y, y_test, data.kind.encode())
             for name in (name for name in methods if can_predict(name, case.split)):
                 key = f"{case.set} {case.split} {rows}, seed {case.seed}, {name}, {states[name]}"
+                if key not in known and name not in options.measure:
+                    continue
                 wanted[case, name] = key
                 if key not in known:
                     yield delayed(measure)(key, name, data, X_test, y_test)
@@ -118,11 +124,14 @@ def parse_options():
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 1, 2])
     default = ["rmtgb", *PEERS]
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=default)
+    text = "of which to measure what the cache does not hold; default: all of them"
+    parser.add_argument("--measure", nargs="*", choices=METHODS, metavar="METHOD", help=text)
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--cache", type=Path, default=Path(os.devnull), metavar="FILE.jsonl")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     parser.add_argument("--markdown", type=Path, metavar="FILE.md")
     options = parser.parse_args()
+    options.measure = options.methods if options.measure is None else options.measure
     options.tables = find_tables(options.folders, options.counts)
     order = [REAL, *GROUPS].index
     there = sorted([*SCENARIOS, *options.tables], key=lambda name: order(group_of(name)))
@@ -141,6 +150,10 @@ def main():
     options = parse_options()
     print_circumstances()
     results = measure_all(options)
+    if not results:
+        raise SystemExit(
+            "Nothing was measured, and the cache holds nothing of what was asked for."
+        )
     for title, table in report(results):
         print(f"\n{title}\n{table.to_string()}")
     if options.markdown:

@@ -208,7 +208,10 @@ class TestAccuracyReport:
         )
 
     def test_sets_count_alike_in_a_comparison(self, report):
-        more = ERRORS | {"c": {"rmtgb": (1.0,), "catboost": (4.0,), "ridge": (2.0,)}}
+        more = ERRORS | {
+            "d": {"gpboost": (1.0, 1.0)},
+            "c": {"rmtgb": (1.0,), "catboost": (4.0,), "ridge": (2.0,)},
+        }
         table = report.comparisons(report.pivot(results_of(more), "error"))
         # over the best peer: a 1, b 2, c 1/2; over CatBoost: a 2^-1/2, b 2^1/2, c 1/4
         assert table.loc["the best of all peers", "geometric mean"] == "1.000"
@@ -242,7 +245,8 @@ class TestAccuracyReport:
     def test_a_table_of_errors_ends_with_the_range_over_seeds(self, report):
         table = report.error_table(report.pivot(results_of(ERRORS), "error"))
         assert table.loc["rmtgb"].tolist() == ["1.5", "8"]
-        assert table.loc["rmtgb over the best peer"].tolist() == ["1.000", "2.000"]
+        assert table.loc["rmtgb over the best of all peers"].tolist() == ["1.000", "2.000"]
+        assert table.loc["rmtgb over the best boosted peer"].tolist() == ["0.707", "1.414"]
         assert table.loc["its range over seeds"].tolist() == ["0.500 to 2.000", "2.000 to 2.000"]
 
     def test_groups_and_splits_have_tables_of_their_own_and_real_sets_come_first(self, report):
@@ -475,7 +479,7 @@ class TestAccuracyCache:
         make_frame().to_csv(tmp_path / "some.csv", index=False)
         options = SimpleNamespace(
             cache=tmp_path / "cache.jsonl", methods=["mean"], sets=["diabetes"], seeds=[1],
-            splits=["random"], jobs=1, tables=accuracy.find_tables([tmp_path]),
+            splits=["random"], jobs=1, measure=["mean"], tables=accuracy.find_tables([tmp_path]),
         )  # fmt: skip
         return measure_all
 
@@ -483,6 +487,11 @@ class TestAccuracyCache:
         errors, n_fitted = run()
         assert n_fitted == 1
         assert run() == (errors, 0)
+
+    def test_what_is_not_to_be_measured_is_left_out_where_it_is_not_known(self, run):
+        assert run(measure=[]) == ([], 0)
+        errors, _ = run()
+        assert run(measure=[]) == (errors, 0)
 
     @pytest.mark.parametrize("what", ["state_of", "tuning_of", "load"])
     def test_another_library_tuning_or_other_test_rows_are_measured(
