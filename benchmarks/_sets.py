@@ -101,7 +101,7 @@ def read_diabetes():
 
 def make_table(name, read, is_count):
     """Return the parts of what is read; some libraries dislike odd names of columns."""
-    frame = read()
+    frame = read().reset_index(drop=True)
     y = frame.pop("target" if "target" in frame else "y").to_numpy()
     task, when = as_category(frame.pop("task")), frame.pop("when") if "when" in frame else None
     frame.columns = [f"x{i}" for i in range(frame.shape[1])]
