@@ -22,6 +22,7 @@ PACKAGES = (
     "xgboost",
     "catboost",
     "chimeraboost",
+    "gpboost",
 )
 
 #: Load average above which something else is running.

@@ -15,7 +15,7 @@ standard deviations. Here the error is against complete labels of new rows, in t
 deviations, so that noise is in it.
 
 R-MTGB has its default settings, the pooled and the single-task model are settings of the same
-estimator, LightGBM has the task as a category and stops early (see `_peers.py`).
+estimator, LightGBM has the task as a category and stops early (see `_methods.py`).
 """
 
 import argparse
@@ -23,7 +23,8 @@ import argparse
 import numpy as np
 import pandas as pd
 from _common import print_circumstances
-from _peers import METHODS, Data
+from _methods import METHODS
+from _peers import Data
 
 from rmtgb.datasets import TaskDials, make_multitab_bench, make_task_scenario, to_long
 
@@ -103,9 +104,9 @@ def make_scenario(parameters, seed):
         is_fit = np.arange(len(X)) % (N_FIT + N_TEST) < N_FIT
         fit, test = np.flatnonzero(is_fit), np.flatnonzero(~is_fit)
     X["task"] = X["task"].astype("category")
-    is_regression = not parameters.get("classification", False)
-    target = truth.noise_free_targets if is_regression else y
-    data = Data(X.iloc[fit], y[fit], is_regression, seed)
+    kind = "classes" if parameters.get("classification", False) else "numbers"
+    target = truth.noise_free_targets if kind == "numbers" else y
+    data = Data(X.iloc[fit], y[fit], kind, seed)
     return data, X.iloc[test], target[test]
 
 
@@ -122,18 +123,22 @@ def make_multitab(parameters, seed):
     X_test, y_test, _ = to_long(X[n_fit:], complete[n_fit:])
     kind = pd.CategoricalDtype(range(N_TASKS))
     X_fit["task"], X_test["task"] = X_fit["task"].astype(kind), X_test["task"].astype(kind)
-    return Data(X_fit, y.to_numpy(dtype=float), True, seed), X_test, y_test.to_numpy(dtype=float)
+    return (
+        Data(X_fit, y.to_numpy(dtype=float), "numbers", seed),
+        X_test,
+        y_test.to_numpy(dtype=float),
+    )
 
 
-def relative_error(target, prediction, tasks, is_regression):
+def relative_error(target, prediction, tasks, is_class):
     """Return the error over that of a constant of each task, mean over tasks."""
     ratios = []
     for rows in pd.Series(range(len(target))).groupby(np.asarray(tasks)).indices.values():
         y, guess = target[rows], prediction[rows]
-        if is_regression:
-            ratios.append(np.sqrt(np.mean((guess - y) ** 2)) / y.std())
-        else:
+        if is_class:
             ratios.append(log_loss(y, guess) / log_loss(y, np.full(y.size, y.mean())))
+        else:
+            ratios.append(np.sqrt(np.mean((guess - y) ** 2)) / y.std())
     return float(np.mean(ratios))
 
 
@@ -151,11 +156,9 @@ def sweep(lines, make, n_seeds):
             data, X_test, target = make(parameters, seed)
             errors = {}
             for model, method in MODELS.items():
-                predict = METHODS[method][1](data)
+                predict = METHODS[method].fit(data)
                 prediction = predict(X_test)
-                errors[model] = relative_error(
-                    target, prediction, X_test["task"], data.is_regression
-                )
+                errors[model] = relative_error(target, prediction, X_test["task"], data.is_class)
             found.append(errors)
         table = pd.DataFrame(found)
         means.append(table.mean().rename(name))

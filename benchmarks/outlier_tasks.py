@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _common import print_circumstances, read_tasks
-from _peers import POOLED, SINGLE
+from _methods import POOLED, SINGLE
 from sklearn.metrics import root_mean_squared_error as rmse
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _common import print_circumstances
-from _peers import POOLED, SINGLE
+from _methods import POOLED, SINGLE
 
 from rmtgb import RMTGBRegressor
 from rmtgb.datasets import make_multitab_bench, to_long

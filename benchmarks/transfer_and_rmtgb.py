@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _common import print_circumstances
-from _peers import SINGLE
+from _methods import SINGLE
 
 from rmtgb import RMTGBRegressor
 from rmtgb.transfer import LinearTransferProblem, optimal_weights, pooled_error

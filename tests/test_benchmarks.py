@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from rmtgb.datasets import make_task_scenario
 
@@ -31,13 +32,33 @@ def load_with_neighbours(monkeypatch):
     """Import a script that imports its neighbours as scripts do."""
     monkeypatch.syspath_prepend(FOLDER)
     yield load
-    for name in ("_common", "_peers"):
-        sys.modules.pop(name, None)
+    for path in FOLDER.glob("_*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
 def accuracy(load_with_neighbours):
     return load_with_neighbours("accuracy")
+
+
+@pytest.fixture
+def report(load_with_neighbours):
+    return load_with_neighbours("_report")
+
+
+@pytest.fixture
+def sets(load_with_neighbours):
+    return load_with_neighbours("_sets")
+
+
+@pytest.fixture
+def methods(load_with_neighbours):
+    return load_with_neighbours("_methods")
+
+
+@pytest.fixture
+def measurement(load_with_neighbours):
+    return load_with_neighbours("_measure")
 
 
 @pytest.fixture
@@ -154,18 +175,23 @@ def test_durations_have_a_unit_that_suits_them(value, text):
     assert common.duration(value) == text
 
 
-#: Errors by set, method and seed. The best usual peer: a 2.0, 1.0; b 4.0, 4.0.
+#: Errors by set, method and seed. The best peer: a 2.0, 1.0; b 4.0, 4.0.
 ERRORS = {
-    "a": {"rmtgb": (1.0, 2.0), "catboost": (2.0, 2.0), "chimera": (4.0, 1.0)},
-    "b": {"rmtgb": (8.0, 8.0), "catboost": (4.0, 8.0), "chimera": (8.0, 4.0)},
+    "a": {"rmtgb": (1.0, 2.0), "catboost": (2.0, 2.0), "ridge": (4.0, 1.0)},
+    "b": {"rmtgb": (8.0, 8.0), "catboost": (4.0, 8.0), "ridge": (8.0, 4.0)},
 }
-#: With this one the best peers are 0.5, 1.0; 4.0, 4.0.
-STRONG = {"a": (0.5, 2.0), "b": (8.0, 8.0)}
 
 
-def results_of(errors):
+def results_of(errors, split="random"):
     return [
-        {"set": name, "seed": seed, "method": method, "error": error, "seconds": 1.0}
+        {
+            "set": name,
+            "split": split,
+            "seed": seed,
+            "method": method,
+            "error": error,
+            "seconds": 1.0,
+        }
         for seed in (0, 1)
         for name, methods in errors.items()
         for method, values in methods.items()
@@ -173,137 +199,302 @@ def results_of(errors):
     ]
 
 
-class TestAccuracy:
-    def test_a_log_ratio_is_to_the_best_peer_on_that_set_and_seed(self, accuracy):
-        errors = accuracy.pivot(results_of(ERRORS), "error")
-        ratios = accuracy.log_ratios(errors, accuracy.USUAL)["rmtgb"] / math.log(2)
+class TestAccuracyReport:
+    def test_a_log_ratio_is_to_the_best_peer_on_that_set_and_seed(self, report):
+        errors = report.pivot(results_of(ERRORS), "error").droplevel("split")
+        ratios = report.log_ratios(errors, ["catboost", "ridge", "gpboost"]) / math.log(2)
         assert ratios.to_dict() == pytest.approx(
             {("a", 0): -1, ("b", 0): 1, ("a", 1): 1, ("b", 1): 1}
         )
 
-    def test_sets_have_a_mean_and_a_standard_error_over_seeds(self, accuracy):
-        errors = accuracy.pivot(results_of(ERRORS), "error")
-        sets = accuracy.per_set(accuracy.log_ratios(errors, accuracy.USUAL)["rmtgb"])
-        # of -1 and 1 the standard deviation is sqrt(2), over sqrt(2) seeds
-        assert (sets.loc["a"] / math.log(2)).tolist() == pytest.approx([0, 1])
-        assert (sets.loc["b"] / math.log(2)).tolist() == pytest.approx([1, 0])
+    def test_sets_count_alike_in_a_comparison(self, report):
+        more = ERRORS | {
+            "d": {"gpboost": (1.0, 1.0)},
+            "c": {"rmtgb": (1.0,), "catboost": (4.0,), "ridge": (2.0,)},
+        }
+        table = report.comparisons(report.pivot(results_of(more), "error"))
+        # over the best peer: a 1, b 2, c 1/2; over CatBoost: a 2^-1/2, b 2^1/2, c 1/4
+        assert table.loc["the best of all peers", "geometric mean"] == "1.000"
+        assert table.loc["the best of all peers", "better on"] == "1 of 3 sets"
+        assert table.loc["the best of all peers", "worst"] == "b 2.000"
+        assert table.loc["CatBoost", "geometric mean"] == f"{2 ** (-2 / 3):.3f}"
+        assert table.loc["the best boosted peer"].equals(table.loc["CatBoost"])
+        assert "GPBoost" not in table.index
 
-    def test_the_summary_is_a_geometric_mean_over_sets_and_seeds(self, accuracy):
-        summary = accuracy.summarise(accuracy.pivot(results_of(ERRORS), "error"), accuracy.USUAL)
-        assert summary["ratio"] == pytest.approx(2 ** (2 / 4))
-        # catboost: 1, 2, 1, 2; chimera: 2, 1, 2, 1
-        assert summary["best_ratio"] == pytest.approx(2 ** (2 / 4))
-        assert summary["pairs"] == 4
-        assert list(summary["lost"]) == ["b"]
-        assert summary["lost"]["b"] == pytest.approx((2.0, 0.0))
-
-    def test_one_more_peer_changes_only_the_summary_that_counts_it(self, accuracy):
-        more = {name: ERRORS[name] | {"lgb-strong": STRONG[name]} for name in ERRORS}
-        errors = accuracy.pivot(results_of(more), "error")
-        assert accuracy.summarise(errors, accuracy.USUAL)["ratio"] == pytest.approx(2 ** (2 / 4))
-        strong = accuracy.summarise(errors, accuracy.WITH_STRONG)
-        assert strong["ratio"] == pytest.approx(2 ** (4 / 4))
-
-    def test_the_best_single_peer_is_compared_pair_by_pair(self, accuracy):
-        errors = accuracy.pivot(results_of(ERRORS), "error").drop(columns="chimera")
-        summary = accuracy.summarise(errors, accuracy.USUAL)
-        assert (summary["best"], summary["won"]) == ("catboost", 1)
-        assert summary["ratio_to_best"] == pytest.approx(1.0)
-        assert summary["p"] == 1.0
-
-    def test_a_method_that_cannot_learn_a_set_is_left_out_there(self, accuracy):
+    def test_a_method_that_cannot_learn_a_set_is_left_out_there(self, report):
         results = results_of(ERRORS)
         for result in results:
-            if (result["set"], result["method"]) == ("a", "chimera"):
+            if (result["set"], result["method"]) == ("a", "ridge"):
                 result["error"] = None
-        errors = accuracy.pivot(results, "error")
-        # against catboost alone on a: 1/2, 1; as before on b: 2, 2
-        assert accuracy.summarise(errors, accuracy.USUAL)["ratio"] == pytest.approx(2 ** (1 / 4))
-        assert accuracy.error_table(errors).loc["a", "chimera"] == ""
+        errors = report.pivot(results, "error")
+        table = report.comparisons(errors)
+        assert table.loc["ridge, task dummies", "better on"] == "0 of 1 sets"
+        # against CatBoost alone on a: 2^-1/2; as before on b: 2
+        assert table.loc["the best of all peers", "geometric mean"] == f"{2 ** (1 / 4):.3f}"
+        assert report.error_table(errors).loc["ridge, task dummies", "a"] == ""
 
-    def test_fresh_sets_are_summed_up_apart(self, accuracy):
-        errors = {"school": ERRORS["a"], "diabetes": ERRORS["b"]}
-        parts = dict(accuracy.report(results_of(errors)))
-        assert [title for title in parts if "usual peers" in title] == [
-            "Sets: usual peers",
-            "Fresh sets: usual peers",
+    def test_an_interval_is_that_of_the_mean_of_sets(self, report):
+        values = np.random.default_rng(0).standard_normal(400)
+        low, high = report.interval(values)
+        error = values.std() / 20
+        np.testing.assert_allclose([low, high], values.mean() + error * np.array([-1.96, 1.96]),
+                                   atol=0.2 * error)  # fmt: skip
+        assert report.interval(np.array([0.5, 0.5])) == (0.5, 0.5)
+        assert np.isnan(report.interval(np.array([0.5]))).all()
+
+    def test_a_table_of_errors_ends_with_the_range_over_seeds(self, report):
+        table = report.error_table(report.pivot(results_of(ERRORS), "error"))
+        assert table.loc["rmtgb"].tolist() == ["1.5", "8"]
+        assert table.loc["rmtgb over the best of all peers"].tolist() == ["1.000", "2.000"]
+        assert table.loc["rmtgb over the best boosted peer"].tolist() == ["0.707", "1.414"]
+        assert table.loc["its range over seeds"].tolist() == ["0.500 to 2.000", "2.000 to 2.000"]
+
+    def test_groups_and_splits_have_tables_of_their_own_and_real_sets_come_first(self, report):
+        results = results_of({"school": ERRORS["a"], "diabetes": ERRORS["b"], "x": ERRORS["b"]})
+        results += results_of({"x": ERRORS["a"]}, "time")
+        parts = dict(report.report(results))
+        assert [title for title in parts if "errors" not in title] == [
+            "Real sets: 20 % of the rows, at random",
+            "Real sets: the last 20 % of each task",
+            "The eight sets that the first defaults were chosen on: 20 % of the rows, at random",
+            "Sets that no default was chosen on: 20 % of the rows, at random",
+            "Seconds of a fit with its tuning, on one thread",
         ]
-        assert "error 1.000 times that of the best peer" in parts["Sets: usual peers"]
-        assert "error 2.000 times that of the best peer" in parts["Fresh sets: usual peers"]
-        tables = [part.index[:-1].tolist() for part in parts.values() if "ratio" in part]
-        assert tables == [["school"], ["diabetes"]]
+        ratios = [part.iloc[0, 0] for part in parts.values() if "geometric mean" in part]
+        assert ratios == ["2.000", "1.000", "1.000", "2.000"]
 
-    def test_without_rmtgb_there_are_tables_alone(self, accuracy):
-        errors = {"a": {"catboost": (2.0, 2.0), "chimera": (4.0, 1.0)}}
-        assert not any(isinstance(part, str) for _, part in accuracy.report(results_of(errors)))
+    def test_without_rmtgb_there_are_errors_alone(self, report):
+        errors = {"a": {"catboost": (2.0, 2.0), "ridge": (4.0, 1.0)}}
+        assert not any("geometric mean" in part for _, part in report.report(results_of(errors)))
+
+    def test_a_document_keeps_what_is_around_the_report(self, report, tmp_path):
+        path = tmp_path / "page.md"
+        path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+        report.write_markdown(path, results_of(ERRORS))
+        lines = path.read_text().splitlines()
+        assert (lines[0], lines[-1]) == ("before", "after")
+        assert "old" not in lines
+        assert "| CatBoost | 1.000 | 0.707 to 1.414 | 1 of 2 sets | b 1.414 |" in lines
+        once = path.read_text()
+        report.write_markdown(path, results_of(ERRORS))
+        assert path.read_text() == once
+
+    def test_a_document_without_a_place_is_refused_and_a_new_one_is_made(self, report, tmp_path):
+        path = tmp_path / "page.md"
+        report.write_markdown(path, results_of(ERRORS))
+        assert "### Real sets" in path.read_text()
+        path.write_text("nothing")
+        with pytest.raises(ValueError, match="no lines"):
+            report.read_document(path)
+
+    def test_the_picture_has_a_row_for_each_set_below_its_group(self, report):
+        errors = report.pivot(results_of(ERRORS | {"school": ERRORS["b"]}), "error")
+        axes = report.draw(errors).axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "school"]
+        assert axes.get_yticks().tolist() == [1, 2, 4]
+        assert [text.get_text() for text in axes.texts] == [report.REAL, report.EIGHT]
+        lines, ours, catboost = axes.collections
+        spans = np.array([segment[:, 0] for segment in lines.get_segments()])
+        np.testing.assert_allclose(spans, [[0.5, 2.0], [2.0, 2.0], [2.0, 2.0]])
+        np.testing.assert_allclose(ours.get_offsets()[:, 0], [1.0, 2.0, 2.0])
+        np.testing.assert_allclose(catboost.get_offsets()[:, 0], np.sqrt(2.0) * np.ones(3))
+
+
+def make_frame(**columns):
+    """Return rows of a file: three tasks of 20, one of two."""
+    task = [*np.repeat(["b", "a", "c"], 20), "d", "d"]
+    return pd.DataFrame({"x": np.arange(62.0), "task": task, "y": np.arange(62.0) % 5} | columns)
+
+
+def make_table(sets, **columns):
+    return sets.make_table("some", lambda: make_frame(**columns), is_count=False)
 
 
 class TestAccuracySets:
-    def test_all_fresh_sets_exist(self, accuracy, tmp_path):
-        assert set(accuracy.FRESH) <= {*accuracy.SCENARIOS, *accuracy.find_tables(tmp_path)}
+    def test_all_sets_of_groups_exist_or_are_files(self, sets, tmp_path):
+        there = {*sets.SCENARIOS, *sets.find_tables([tmp_path])}
+        assert set(sets.GROUPS[sets.FRESH]) <= there
+        assert set(sets.GROUPS[sets.EIGHT]) - there == {
+            "computer", "landmine", "parkinson", "school"
+        }  # fmt: skip
+        assert sets.group_of("sleepstudy") == sets.REAL
 
     @pytest.mark.parametrize("name", ["related", "clusters", "related-noisy", "outliers-classes"])
-    def test_a_scenario_gives_so_many_rows_per_task(self, accuracy, name):
-        data, X_test, y_test = accuracy.load(name, {}, seed=1)
-        n_fit = accuracy.SCENARIOS[name][1]
+    def test_a_scenario_gives_so_many_rows_per_task(self, sets, name):
+        data, X_test, y_test = sets.load(sets.Case(name, "random", 1), {})
+        n_fit = sets.SCENARIOS[name][1]
         assert (data.X["task"].value_counts() == n_fit).all()
         assert (X_test["task"].value_counts() == 1000).all()
         assert (len(data.X), len(X_test)) == (data.y.size, y_test.size)
-        assert data.is_regression is (name != "outliers-classes")
+        assert data.is_class is (name == "outliers-classes")
 
-    def test_the_first_rows_of_a_scenario_are_learned_from(self, accuracy):
-        data, _, _ = accuracy.load("outliers", {}, seed=42)
+    def test_the_first_rows_of_a_scenario_are_learned_from(self, sets):
+        data, _, _ = sets.load(sets.Case("outliers", "random", 42), {})
         X, y = make_task_scenario("outliers", random_state=42)
         np.testing.assert_array_equal(data.X.astype(float), X)
         # a matrix product, which BLAS rounds differently for another number of rows
         np.testing.assert_allclose(data.y, y, rtol=0, atol=1e-12)
 
-    def test_the_sex_is_the_task_of_the_diabetes_set(self, accuracy, tmp_path):
-        data, X_test, _ = accuracy.load("diabetes", accuracy.find_tables(tmp_path), seed=1)
-        assert data.is_regression
+    def test_the_sex_is_the_task_of_the_diabetes_set(self, sets, tmp_path):
+        case = sets.Case("diabetes", "random", 1)
+        data, X_test, _ = sets.load(case, sets.find_tables([tmp_path]))
+        assert data.kind == "numbers"
         assert (len(data.X), len(X_test)) == (353, 89)
         assert data.X["task"].nunique() == 2
 
-    def test_a_file_has_its_task_and_its_categories(self, accuracy, tmp_path):
-        lines = [f"{i},{'ab'[i % 2]},{'xyz'[i % 3]},{i % 2}" for i in range(20)]
-        text = "\n".join(["number,kind,task,target", *lines]) + "\n"
+    @pytest.mark.parametrize("target", ["target", "y"])
+    def test_a_file_has_its_task_and_its_categories(self, sets, tmp_path, target):
+        lines = [f"{i},{'ab'[i % 2]},{'xyz'[i % 3]},{i % 2},{i}" for i in range(20)]
+        text = "\n".join([f"number,kind,task,{target},when", *lines]) + "\n"
         (tmp_path / "some.csv").write_text(text)
-        data, X_test, y_test = accuracy.load("some", accuracy.find_tables(tmp_path), seed=1)
+        data, X_test, y_test = sets.load(
+            sets.Case("some", "random", 1), sets.find_tables([tmp_path])
+        )
         assert data.categories() == ["x1", "task"]
+        assert list(data.X) == ["x0", "x1", "task"]
         assert (len(data.X), len(X_test)) == (16, 4)
-        assert not data.is_regression
+        assert data.is_class
         assert y_test.mean() == 0.5
+
+    def test_counts_are_what_is_declared_as_such(self, sets, tmp_path):
+        make_frame().to_csv(tmp_path / "some.csv", index=False)
+        for counts, kind in ((["some"], "counts"), ([], "numbers")):
+            assert sets.find_tables([tmp_path], counts)["some"]().kind == kind
+
+    def test_a_target_of_three_words_is_refused(self, sets):
+        with pytest.raises(ValueError, match="neither a number nor one of two classes"):
+            make_table(sets, y=[*"abc" * 20, "a", "b"])
+
+    def test_by_time_the_last_fifth_of_each_task_is_predicted(self, sets):
+        table = make_table(sets, when=np.arange(62.0)[::-1])
+        is_test = sets.at_last(table, 0)
+        expected = np.arange(62) % 20 < 4
+        expected[60:] = [True, False]
+        np.testing.assert_array_equal(is_test, expected)
+        assert sets.at_last(make_table(sets), 0) is None
+
+    def test_rows_of_one_time_stay_together_and_every_task_has_one_to_learn_from(self, sets):
+        when = np.arange(62) % 20 // 5  # of each task five rows at each of four times
+        is_test = sets.at_last(make_table(sets, when=when), 0)
+        assert not is_test.any()  # the last quarter would begin before the last fifth
+        when = np.r_[np.arange(60) % 20 // 2, 1, 1]
+        is_test = sets.at_last(make_table(sets, when=when), 0)
+        np.testing.assert_array_equal(is_test, np.r_[np.arange(60) % 20 >= 16, False, False])
+
+    def test_unseen_tasks_have_no_row_to_learn_from(self, sets):
+        table = make_table(sets)
+        is_test = sets.of_tasks(table, 1)
+        task = table.X["task"].to_numpy()
+        assert set(task[is_test]).isdisjoint(task[~is_test])
+        assert len(set(task[is_test])) == 1
+
+    def test_some_tasks_keep_five_rows_and_only_they_are_predicted(self, sets):
+        table = make_table(sets)
+        chosen = set()
+        for seed in range(20):
+            is_test = sets.of_few(table, seed)
+            task = table.X["task"].to_numpy()
+            (few,) = np.unique(task[is_test])
+            assert (is_test.sum(), (task[~is_test] == few).sum()) == (15, 5)
+            chosen.add(few)
+        assert len(chosen) == 3  # the task of two rows never
+        small = make_table(sets, task=np.arange(62) // 9)
+        assert sets.of_few(small, 0) is None
+
+
+class TestAccuracyMethods:
+    @pytest.fixture
+    def quick_ridge(self, methods, monkeypatch):
+        """Choose among fewer penalties, on one thread: many small fits wait for each other."""
+        monkeypatch.setattr(methods._ridge, "PENALTIES", np.array([0.01, 1.0]))
+        monkeypatch.setattr(methods._ridge, "SLOPE_SCALES", (0.5,))
+        monkeypatch.setattr(methods._ridge, "N_FOLDS", 2)
+        with threadpool_limits(1):
+            yield
+
+    def test_peers_are_no_settings_of_rmtgb(self, methods):
+        assert "rmtgb" not in methods.PEERS
+        assert set(methods.FIRST_FIVE) < set(methods.BOOSTED) < set(methods.PEERS)
+
+    @pytest.mark.usefixtures("quick_ridge")
+    def test_slopes_of_tasks_are_what_the_ridge_without_them_cannot_have(self, methods, sets):
+        rng = np.random.default_rng(0)
+        task, x = np.repeat(np.arange(4), 50), rng.standard_normal(200)
+        X = pd.DataFrame({"x0": x, "task": sets.as_category(pd.Series(task))})
+        data = sets.Data(X, x * np.array([-2.0, 0.0, 2.0, 4.0])[task], "numbers", 0)
+        error = {
+            name: np.std(methods.METHODS[name].fit(data)(X) - data.y)
+            for name in ("ridge", "ridge-slopes")
+        }
+        assert error["ridge"] > 1.5
+        assert error["ridge-slopes"] < 0.1
+
+    @pytest.mark.usefixtures("quick_ridge")
+    @pytest.mark.parametrize("kind", ["numbers", "classes", "counts"])
+    def test_the_ridge_answers_with_gaps_categories_and_unseen_tasks(self, methods, sets, kind):
+        rng = np.random.default_rng(1)
+        x, task = rng.standard_normal(120), np.arange(120) % 3
+        raw = 1.0 + x + task
+        counts = rng.poisson(np.exp(raw / 2))
+        y = {"numbers": raw, "classes": (raw > 2).astype(int), "counts": counts}[kind]
+        X = pd.DataFrame({"x0": x, "x1": sets.as_category(pd.Series(list("ab") * 60))})
+        X["task"] = sets.as_category(pd.Series(task))
+        X.loc[::7, "x0"] = np.nan
+        is_fit = task < 2
+        data = sets.Data(X[is_fit], y[is_fit], kind, 0)
+        prediction = methods.METHODS["ridge-slopes"].fit(data)(X[~is_fit])
+        assert prediction.shape == (40,)
+        assert np.isfinite(prediction).all()
+        assert np.corrcoef(prediction, raw[~is_fit])[0, 1] > 0.5
+        assert kind == "numbers" or prediction.min() > 0
+
+
+class TestAccuracyMeasure:
+    def test_errors_of_numbers_classes_and_counts(self, measurement):
+        y, guess = np.array([0, 1]), np.array([0.5, 0.5])
+        assert measurement.error_of("numbers", y, guess) == 0.5
+        assert measurement.error_of("classes", y, guess) == pytest.approx(math.log(2))
+        deviance = (2 * 0.5 + 2 * (math.log(2) - 0.5)) / 2
+        assert measurement.error_of("counts", y, guess) == pytest.approx(math.sqrt(deviance))
+        assert math.isfinite(measurement.error_of("counts", y, np.zeros(2)))
 
 
 class TestAccuracyCache:
     @pytest.fixture
     def run(self, accuracy, tmp_path, monkeypatch):
-        """Measure a method that predicts the mean; return its error and the number of fits."""
+        """Measure a method that predicts the mean; return its errors and the number of fits."""
         fitted = []
 
         def fit(data):
             fitted.append(len(data.X))
             return lambda X: np.full(len(X), data.y.mean())
 
-        def measure_all():
+        def measure_all(**changes):
             fitted.clear()
-            (result,) = accuracy.measure_all(options)
-            return result["error"], len(fitted)
+            results = accuracy.measure_all(SimpleNamespace(**vars(options) | changes))
+            return [result["error"] for result in results], len(fitted)
 
-        monkeypatch.setitem(accuracy.METHODS, "mean", ("numpy", fit))
+        method = accuracy.METHODS["ridge"]._replace(library="numpy", fit=fit, knows_all_tasks=True)
+        monkeypatch.setitem(accuracy.METHODS, "mean", method)
+        make_frame().to_csv(tmp_path / "some.csv", index=False)
         options = SimpleNamespace(
             cache=tmp_path / "cache.jsonl", methods=["mean"], sets=["diabetes"], seeds=[1],
-            tables=accuracy.find_tables(tmp_path),
+            splits=["random"], jobs=1, measure=["mean"], tables=accuracy.find_tables([tmp_path]),
         )  # fmt: skip
         return measure_all
 
     def test_what_is_known_is_not_measured_again(self, run):
-        error, n_fitted = run()
+        errors, n_fitted = run()
         assert n_fitted == 1
-        assert run() == (error, 0)
+        assert run() == (errors, 0)
 
-    @pytest.mark.parametrize("what", ["state_of", "load"])
-    def test_another_library_or_other_test_rows_are_measured(
+    def test_what_is_not_to_be_measured_is_left_out_where_it_is_not_known(self, run):
+        assert run(measure=[]) == ([], 0)
+        errors, _ = run()
+        assert run(measure=[]) == (errors, 0)
+
+    @pytest.mark.parametrize("what", ["state_of", "tuning_of", "load"])
+    def test_another_library_tuning_or_other_test_rows_are_measured(
         self, run, accuracy, monkeypatch, what
     ):
         def load(*args, **kwargs):
@@ -312,18 +503,28 @@ class TestAccuracyCache:
 
         run()
         known = getattr(accuracy, what)
-        other = {"state_of": lambda _: "another version", "load": load}
+        other = {"state_of": lambda _: "another", "tuning_of": lambda _: "another", "load": load}
         monkeypatch.setattr(accuracy, what, other[what])
         assert run()[1] == 1
         assert run()[1] == 0
         monkeypatch.setattr(accuracy, what, known)
         assert run()[1] == 0
 
+    def test_only_real_sets_have_other_splits_and_only_where_they_can(self, run):
+        splits = ["random", "time", "unseen", "five"]
+        assert run(sets=["diabetes"], splits=splits)[1] == 1
+        # no time, and the method has nothing to say on unseen tasks
+        assert run(sets=["some"], splits=splits)[1] == 2
+
     def test_rmtgb_is_known_by_its_sources_and_a_peer_by_its_version(self, accuracy):
-        numpy_state = accuracy.state_of("numpy")
-        assert numpy_state.startswith(f"{np.__version__}, tuning ")
+        assert accuracy.state_of("numpy") == np.__version__
         assert len(accuracy.state_of("rmtgb")) == 12
         assert accuracy.state_of("no-such-library") is None
+
+    def test_a_tuning_is_known_by_its_file_and_its_settings(self, accuracy):
+        tuning = {name: accuracy.tuning_of(m.fit) for name, m in accuracy.METHODS.items()}
+        assert tuning["lgb-task"] == tuning["catboost"]
+        assert len({tuning[name] for name in ("lgb-task", "lgb-strong", "ridge", "rmtgb")}) == 4
 
 
 class TestOutlierTasks:
