@@ -13,6 +13,8 @@ from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengt
 from rmtgb.boosting.choose.validation_split import split_by_content
 from rmtgb.boosting.model import ThreeStageModel, with_cluster_column
 from rmtgb.boosting.monitor import Monitor
+from rmtgb.boosting.outlier_gate import starting_theta
+from rmtgb.boosting.profiles import find_evidence
 from rmtgb.boosting.rows import (
     LARGEST_IN_UNIT,
     BoostState,
@@ -25,6 +27,7 @@ from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
 from rmtgb.engine.team import Team
 from rmtgb.tasks.baseline import fit_baseline
+from rmtgb.tasks.evidence import TaskEvidence
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 
@@ -139,12 +142,14 @@ class _Fit:
         stages, lengths = self.settings.stages, plan.lengths
         if lengths is not None:
             stages = lengths.limit(stages)
+        tasks, evidence = self._tasks(training)
         start = ThreeStageModel.untrained(
-            replace(self._baseline(training), cluster=plan.clusters),
+            replace(tasks, cluster=plan.clusters),
             plan.mapper.standardizer,
             stages.task_trees.random_thresholds,
             unit,
         )
+        start = replace(start, evidence=evidence)
         state = BoostState(training, start.tasks, self.team)
         return self._fit_stages(state, start, stages, lengths)
 
@@ -197,7 +202,7 @@ class _Fit:
             training_sets = [everything.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
+        folds = [Fold(rows, self._tasks(rows)[0]) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
             folds, stages, settings.stopping, self.seeds, self.monitor, self.team
@@ -240,14 +245,17 @@ class _Fit:
             self.team,
         )
 
-    def _baseline(self, training: TrainingSet) -> TaskTable:
-        return fit_baseline(
+    def _tasks(self, training: TrainingSet) -> tuple[TaskTable, TaskEvidence]:
+        """Return what is known of tasks before the first stage."""
+        tasks = fit_baseline(
             self.settings.task_baseline,
             training.loss,
             training.y,
             training.weight,
             training.offsets,
         )
+        evidence = find_evidence(training, tasks, self.seeds.evidence, self.team)
+        return replace(tasks, theta_start=starting_theta(evidence.called)), evidence
 
     def _fit_stages(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
+from rmtgb.tasks.evidence import TaskEvidence
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.standardizer import Standardizer
@@ -50,6 +51,8 @@ class ThreeStageModel:
         K.
     unit : float
         Of the target while the model was fitted; gains are in its square.
+    evidence : TaskEvidence or None
+        Which tasks depart from what most share, by the rows of the first fit.
     """
 
     tasks: TaskTable
@@ -58,6 +61,7 @@ class ThreeStageModel:
     partition: Partition
     task_specific: TaskEnsembles
     unit: float = 1.0
+    evidence: TaskEvidence | None = None
 
     @classmethod
     def untrained(
