@@ -107,7 +107,7 @@ class _Plan:
     """Rows as the stages will see them, with or without clusters of tasks, and what was chosen.
 
     ``folds`` are the training rows with validation rows, and ``lengths`` what was chosen on them,
-    where something was.
+    where something was. ``evidence`` is that of all tasks.
     """
 
     rows: Rows
@@ -116,6 +116,7 @@ class _Plan:
     mapper: BinMapper
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
+    evidence: TaskEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class _Fit:
 
     def anew(self, rows: Rows, validation: Rows | None, unit: float) -> FitResult:
         """Fit a model from the start: choose what is to be chosen, then fit all rows."""
-        plan = self._plan(rows, validation, None)
+        plan = self._with_evidence(self._plan(rows, validation, None))
         if self.settings.stopping is not None:
             plan = self._choose_lengths(plan)
         looks_for_clusters = self.settings.cluster_tasks and may_have_clusters(
@@ -142,14 +143,13 @@ class _Fit:
         stages, lengths = self.settings.stages, plan.lengths
         if lengths is not None:
             stages = lengths.limit(stages)
-        tasks, evidence = self._tasks(training)
         start = ThreeStageModel.untrained(
-            replace(tasks, cluster=plan.clusters),
+            replace(self._baseline(training, plan.evidence), cluster=plan.clusters),
             plan.mapper.standardizer,
             stages.task_trees.random_thresholds,
             unit,
         )
-        start = replace(start, evidence=evidence)
+        start = replace(start, evidence=plan.evidence)
         state = BoostState(training, start.tasks, self.team)
         return self._fit_stages(state, start, stages, lengths)
 
@@ -202,7 +202,7 @@ class _Fit:
             training_sets = [everything.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        folds = [Fold(rows, self._tasks(rows)[0]) for rows in training_sets]
+        folds = [Fold(rows, self._baseline(rows, plan.evidence)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
             folds, stages, settings.stopping, self.seeds, self.monitor, self.team
@@ -222,7 +222,8 @@ class _Fit:
         )
         if clusters is None:
             return plan
-        other = self._choose_lengths(self._plan(rows, validation, clusters), like=plan)
+        other = replace(self._plan(rows, validation, clusters), evidence=plan.evidence)
+        other = self._choose_lengths(other, like=plan)
         assert other.lengths is not None
         return other if other.lengths.loss < plan.lengths.loss else plan
 
@@ -245,7 +246,14 @@ class _Fit:
             self.team,
         )
 
-    def _tasks(self, training: TrainingSet) -> tuple[TaskTable, TaskEvidence]:
+    def _with_evidence(self, plan: _Plan) -> _Plan:
+        """Tell by all training rows, once for all paths, which tasks are outliers."""
+        training = self._binned(plan)
+        tasks = self._baseline(training, None)
+        evidence = find_evidence(training, tasks, self.seeds.evidence, self.team)
+        return replace(plan, evidence=evidence)
+
+    def _baseline(self, training: TrainingSet, evidence: TaskEvidence | None) -> TaskTable:
         """Return what is known of tasks before the first stage."""
         tasks = fit_baseline(
             self.settings.task_baseline,
@@ -254,8 +262,9 @@ class _Fit:
             training.weight,
             training.offsets,
         )
-        evidence = find_evidence(training, tasks, self.seeds.evidence, self.team)
-        return replace(tasks, theta_start=starting_theta(evidence.called)), evidence
+        if evidence is None:
+            return tasks
+        return replace(tasks, theta_start=starting_theta(evidence.called))
 
     def _fit_stages(
         self,

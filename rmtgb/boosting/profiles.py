@@ -81,7 +81,8 @@ class _Profiler:
         mean = self._means(gradient, information, codes)
         total = np.maximum(information.sum(axis=(1, 2, 3)), TINY)
         share = information.reshape(mean.shape) / total[:, None, None]
-        return Profiles(mean, share, np.array(draws), _unexplained(training, gradient, hessian))
+        unexplained = _unexplained(training, gradient, hessian)
+        return Profiles(mean, share, np.array(draws), unexplained, training.n_features)
 
     def _fit_alike(self, raw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Fit a function of each feature's groups for all tasks, and a level for each task.

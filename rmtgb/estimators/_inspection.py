@@ -61,7 +61,7 @@ class InspectedRMTGB(BaseRMTGB):
                 "stability": evidence.stability,
                 "features": [
                     tuple(names[np.array(features, dtype=np.int64)].tolist())
-                    for features in evidence.departing_features(names.size)
+                    for features in evidence.departing_features()
                 ],
             },
             index=pd.Index(self.tasks_, name="task"),
