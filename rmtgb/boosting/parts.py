@@ -29,7 +29,6 @@ class Partition:
     """
 
     sides: tuple[Ensemble, Ensemble]
-    exchanged: bool = False
 
     @classmethod
     def empty(cls, n_outputs: int) -> Partition:
@@ -45,12 +44,12 @@ class Partition:
     @property
     def inlier(self) -> Ensemble:
         """The ensemble of the inlier side."""
-        return self.sides[int(self.exchanged)]
+        return self.sides[0]
 
     @property
     def outlier(self) -> Ensemble:
         """The ensemble of the outlier side."""
-        return self.sides[1 - int(self.exchanged)]
+        return self.sides[1]
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,6 @@ class TaskEvidence:
         """
         return np.where(np.isnan(self.stability), 0.5, 0.5 * (self.called + self.stability))
 
-
     def departing_features(self) -> list[list[int]]:
         """Return the features in which each task departs most: at most three, in order.
 
