@@ -17,15 +17,13 @@ PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
 class Partition:
     """The two ensembles of stage 2; how a task is divided between them is in its table.
 
-    While rounds are made, the sides have no names. Afterwards the one with fewer rows' worth of
-    tasks is called outlier, and ``exchanged`` tells whether it is the first.
+    The second is that of outlier tasks: only tasks that were called start there, and no other
+    can come to it.
 
     Attributes
     ----------
     sides : tuple of Ensemble
-        The two ensembles, as they were boosted.
-    exchanged : bool
-        Whether the first side is called outlier.
+        That of inlier tasks, and that of outlier tasks.
     """
 
     sides: tuple[Ensemble, Ensemble]
