@@ -20,6 +20,10 @@ LEVEL = 0.05
 #: mean square is a tenth of a standard deviation.
 MATERIAL = 0.01
 
+#: Share of half-samples in which a task must stand out to be called. Of generated tasks that are
+#: related, those with p-values below the level stood out in a sixth of the half-samples.
+STABLE = 0.25
+
 #: Fewest tasks of which one can be an outlier: of two, nobody can say which.
 MIN_TASKS = 3
 
@@ -94,7 +98,8 @@ class TaskEvidence:
     p_value : ndarray of float64 of shape (n_tasks,)
         How often the largest score of so many tasks would be as large if no task stood out.
     stability : ndarray of float64 of shape (n_tasks,)
-        Share of half-samples of the rows in which the task is called.
+        Share of samples in which the task stands out: halves of the rows and, if it is called,
+        all of them.
     departures : ndarray of float64 of shape (n_tasks, n_features)
         Mean squared departure by feature, in units of what is unexplained; near zero, and of
         either sign, where there is none.
@@ -183,14 +188,15 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     p_value = (1.0 + (largest[:, None] >= found.score).sum(axis=0)) / (1.0 + largest.size)
     departures = _by_feature(profiles, found.centre)
 
-    def call(departed: _Departures, p_is_small: BoolArray) -> BoolArray:
+    def stands_out(departed: _Departures, p_is_small: BoolArray) -> BoolArray:
         return p_is_small & ~departed.core & (departures.max(axis=1) > MATERIAL)
 
-    called = call(found, p_value < LEVEL)
     critical = np.quantile(largest, 1.0 - LEVEL)
     # a half-sample has twice the noise of all rows
     halves = [_depart(mean + draw, share, 2.0 * noise) for draw in draws]
-    n_called = called + np.sum([call(half, half.score > critical) for half in halves], axis=0)
+    share_of_halves = np.mean([stands_out(half, half.score > critical) for half in halves], axis=0)
+    called = stands_out(found, p_value < LEVEL) & (share_of_halves >= STABLE)
+    stability = (called + len(draws) * share_of_halves) / (1.0 + len(draws))
     scale = found.variation + noise
     varied = [_distance(mean + draw, share, found.centre) / scale for draw in draws]
     return TaskEvidence(
@@ -198,7 +204,7 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
         found.score,
         np.std(varied, axis=0, ddof=1),
         p_value,
-        n_called / (1.0 + len(draws)),
+        stability,
         departures[:, : profiles.n_features],
     )
 

@@ -30,7 +30,8 @@ def test_the_frame(model, data):
     assert list(table) == [
         "weight", "score", "standard_error", "p_value", "stability", "features",
     ]  # fmt: skip
-    assert table.index.tolist() == model.tasks_.tolist() and table.index.name == "task"
+    assert table.index.tolist() == model.tasks_.tolist()
+    assert table.index.name == "task"
     np.testing.assert_array_equal(table["weight"], model.outlier_weights_)
     assert model.outlier_tasks_.tolist() == data.outlier_tasks == ["f"]
     np.testing.assert_array_equal(table["weight"] > 0.5, table.index == "f")
