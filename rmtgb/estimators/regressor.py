@@ -149,19 +149,15 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         Logit of w, which says how far a task's predictions use the outlier side of stage 2; zero
         without rounds of stage 2.
     outlier_weights_ : ndarray of float64 of shape (n_tasks,)
-        How much speaks for a task being an outlier, in [0, 1]: the mean of whether it is called
-        one, and of in which share of half-samples of the rows. It does not depend on how many
-        rounds a stage has; 1/2 where there are fewer than three tasks, as nobody can tell.
+        Evidence that a task is an outlier, in [0, 1], whatever the lengths of stages: the mean of
+        whether it is called and of its stability; 1/2 for fewer than three tasks.
     outlier_tasks_ : ndarray
-        Labels of the tasks that are called outliers, those with a weight above 1/2: their
-        adjusted p-value is below 0.05 and their departure is not negligible. They are a minority.
+        Labels of the tasks that are called outliers, a minority: the weight is above 1/2.
     task_evidence_ : pandas.DataFrame
-        A row for each task, indexed by its label. "weight" is its outlier weight; "score" its
-        squared distance from what most tasks share, where 1 is what noise and usual differences
-        between tasks make it, and "standard_error" that of the score; "p_value" how often the
-        largest score of as many tasks would be as large if none stood out; "stability" the share
-        of half-samples of the rows in which the task is called; "features" the names (or
-        positions) of the at most three features along which it departs most, in order.
+        A row for each label: "weight"; "score", the squared distance from most tasks, where 1 is
+        usual, and its "standard_error"; "p_value", adjusted for the number of tasks; "stability",
+        the share of half-samples in which the task stands out; "features", at most three names
+        (or positions), along which it departs most.
     baseline_ : ndarray of float64 of shape (n_tasks,)
         b of each task; for "poisson" a logarithm.
     task_clusters_ : ndarray of int64 of shape (n_tasks,)

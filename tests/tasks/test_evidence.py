@@ -41,12 +41,11 @@ def test_the_majority_is_never_called():
     assert np.flatnonzero(evidence.called).tolist() == [5, 6, 7]
 
 
-@pytest.mark.parametrize("n_tasks", [3, 5, 12])
-@pytest.mark.parametrize("variation", [0.0, 0.5, 10.0])
+@pytest.mark.parametrize(("n_tasks", "variation"), [(3, 0.0), (5, 0.5), (8, 10.0)])
 def test_false_alarms_are_as_rare_as_the_level_says(n_tasks, variation):
-    """At most 5 of 60 sets: more have a chance of 2 % if the rate is 4 %; measured 0 to 2."""
-    alarms = [found(profiles(s, n_tasks, variation), s).called.any() for s in range(100, 160)]
-    assert sum(alarms) <= 5
+    """At most 4 of 30 sets: more have a chance of 2 % if the rate is 5 %."""
+    alarms = [found(profiles(s, n_tasks, variation), s).called.any() for s in range(100, 130)]
+    assert sum(alarms) <= 4
 
 
 def test_noise_of_a_task_is_no_departure():
@@ -76,17 +75,17 @@ def test_the_unit_of_the_target_changes_nothing():
 
 
 def test_the_standard_error_is_the_spread_of_the_score():
-    """Over new draws of noise, within a third: it is estimated from 32 half-samples."""
-    evidence = [found(profiles(s, outliers=[6], departure=12.0), s) for s in range(40)]
+    """Over new draws of noise, roughly: 20 sets, and errors of 32 half-samples each."""
+    evidence = [found(profiles(s, outliers=[6], departure=12.0), s) for s in range(20)]
     scores, errors = (
         np.array([getattr(e, name)[6] for e in evidence]) for name in ("score", "error")
     )
-    assert 0.67 < errors.mean() / scores.std() < 1.5
+    assert 0.6 < errors.mean() / scores.std() < 1.7
 
 
 @pytest.mark.parametrize("departure", [0.0, 3.0, 4.0, 5.0, 12.0])
 def test_weights_are_above_one_half_for_those_that_are_called(departure):
-    for seed in range(5):
+    for seed in range(2):
         evidence = found(profiles(seed, outliers=[6], departure=departure), seed)
         np.testing.assert_array_equal(evidence.weights > 0.5, evidence.called)
         assert np.all((evidence.weights >= 0.0) & (evidence.weights <= 1.0))
