@@ -139,10 +139,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     outlier_tasks_ : ndarray
         Labels of the tasks that are called outliers, a minority: the weight is above 1/2.
     task_evidence_ : pandas.DataFrame
-        A row for each label: "weight"; "score", the squared distance from most tasks, where 1 is
-        usual, and its "standard_error"; "p_value", adjusted for the number of tasks; "stability",
-        the share of half-samples in which the task stands out; "features", at most three names
-        (or positions), along which it departs most.
+        A row for each label, with the columns that the regressor has.
     baseline_ : ndarray of float64 of shape (n_tasks,) or (n_tasks, n_classes)
         b of each task.
     classes_ : ndarray of shape (n_classes,)
