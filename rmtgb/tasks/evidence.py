@@ -182,7 +182,9 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     mean, share = profiles.mean.reshape(flat), profiles.share.reshape(flat)
     draws = profiles.draws.reshape(-1, *mean.shape)
     squares = (share * np.square(draws)).sum(axis=-1)
-    noise = squares.mean(axis=0) + 1e-9 * profiles.unexplained + TINY
+    noise = squares.mean(axis=0)
+    # a task of one row has none beside its level, which says nothing of it
+    noise = np.where(noise > 0.0, noise, noise.max()) + 1e-9 * profiles.unexplained + TINY
     found = _depart(mean, share, noise)
     largest = _largest_scores(noise, _directions(squares), float(found.variation), rng)
     p_value = (1.0 + (largest[:, None] >= found.score).sum(axis=0)) / (1.0 + largest.size)
