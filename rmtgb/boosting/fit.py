@@ -14,6 +14,8 @@ from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengt
 from rmtgb.boosting.choose.validation_split import folds_by_content, split_by_content
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
+from rmtgb.boosting.outlier_gate import starting_theta
+from rmtgb.boosting.profiles import find_evidence
 from rmtgb.boosting.rows import (
     LARGEST_IN_UNIT,
     BoostState,
@@ -28,6 +30,7 @@ from rmtgb.engine.team import Team
 from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
+from rmtgb.tasks.evidence import TaskEvidence
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 
@@ -110,7 +113,7 @@ class _Plan:
     """Rows as the stages will see them, with what is added to them, and what was chosen.
 
     ``folds`` are the training rows with validation rows, and ``lengths`` what was chosen on them,
-    where something was.
+    where something was. ``evidence`` is that of all tasks.
     """
 
     rows: Rows
@@ -120,6 +123,7 @@ class _Plan:
     stages: StageSettings
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
+    evidence: TaskEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class _Fit:
 
     def anew(self, rows: Rows, validation: Rows | None, unit: float) -> FitResult:
         """Fit a model from the start: choose what is to be chosen, then fit all rows."""
-        plain = self._plan(rows, validation, AddedFeatures())
+        plain = self._with_evidence(self._plan(rows, validation, AddedFeatures()))
         if self.settings.stopping is not None:
             plain = self._choose_lengths(plain)
         plan, kind = plain, self.settings.task_baseline
@@ -150,12 +154,13 @@ class _Fit:
         if lengths is not None:
             stages = lengths.limit(stages)
         start = ThreeStageModel.untrained(
-            self._baseline(training),
+            self._baseline(training, plan.evidence),
             plan.added,
             plan.mapper.standardizer,
             stages.task_trees.random_thresholds,
             unit,
         )
+        start = replace(start, evidence=plan.evidence)
         state = BoostState(training, start.tasks, self.team)
         return self._fit_stages(state, start, stages, lengths)
 
@@ -215,6 +220,7 @@ class _Fit:
         predictions = self._out_of_fold(linear, data, plain)
         added = AddedFeatures(linear=linear)
         other = self._plan(plain.rows, plain.validation, added, predictions)
+        other = replace(other, evidence=plain.evidence)
         if plain.lengths is None:
             return other
         if self.settings.task_baseline == "linear":
@@ -265,7 +271,7 @@ class _Fit:
             training_sets = [everything.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
+        folds = [Fold(rows, self._baseline(rows, plan.evidence)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
             folds, stages, settings.stopping, self.seeds, self.monitor, self.team
@@ -285,7 +291,7 @@ class _Fit:
         if clusters is None:
             return best
         other = self._plan(plain.rows, plain.validation, AddedFeatures(clusters))
-        other = self._choose_lengths(other, like=plain)
+        other = self._choose_lengths(replace(other, evidence=plain.evidence), like=plain)
         return other if _is_better(other, best) else best
 
     def _training_rows(self, plan: _Plan) -> TrainingSet:
@@ -307,14 +313,25 @@ class _Fit:
             self.team,
         )
 
-    def _baseline(self, training: TrainingSet) -> TaskTable:
-        return fit_baseline(
+    def _with_evidence(self, plan: _Plan) -> _Plan:
+        """Tell by all training rows, once for all paths, which tasks are outliers."""
+        training = self._binned(plan)
+        tasks = self._baseline(training, None)
+        evidence = find_evidence(training, tasks, self.seeds.evidence, self.team)
+        return replace(plan, evidence=evidence)
+
+    def _baseline(self, training: TrainingSet, evidence: TaskEvidence | None) -> TaskTable:
+        """Return what is known of tasks before the first stage."""
+        tasks = fit_baseline(
             self.settings.task_baseline,
             training.loss,
             training.y,
             training.weight,
             training.offsets,
         )
+        if evidence is None:
+            return tasks
+        return replace(tasks, theta_start=starting_theta(evidence.called))
 
     def _fit_stages(
         self,

@@ -14,6 +14,7 @@ from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.parts import PARTS, Part, Partition, TaskEnsembles
 from rmtgb.engine.team import Team
+from rmtgb.tasks.evidence import TaskEvidence
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.ensemble import Ensemble, RowsToPredict
 from rmtgb.tree.standardizer import Standardizer
@@ -43,6 +44,8 @@ class ThreeStageModel:
         K.
     unit : float
         Of the target while the model was fitted; gains are in its square.
+    evidence : TaskEvidence or None
+        Which tasks depart from what most share, by the rows of the first fit.
     """
 
     tasks: TaskTable
@@ -52,6 +55,7 @@ class ThreeStageModel:
     partition: Partition
     task_specific: TaskEnsembles
     unit: float = 1.0
+    evidence: TaskEvidence | None = None
 
     @classmethod
     def untrained(
@@ -77,26 +81,23 @@ class ThreeStageModel:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they are added up; the one place of the formula."""
-        of_first, of_second = ("outlier", "inlier") if self.partition.exchanged else PARTS[2:4]
-        unseen = 1.0 - self.unseen_weight if self.partition.exchanged else self.unseen_weight
-        weight = np.append(self.tasks.second_weight, unseen)
+        weight = np.append(self.outlier_weights, self.unseen_weight)
         return (
             Part("shared", self.shared),
-            Part(of_first, self.partition.sides[0], 1.0 - weight),
-            Part(of_second, self.partition.sides[1], weight),
+            Part("inlier", self.partition.inlier, 1.0 - weight),
+            Part("outlier", self.partition.outlier, weight),
             Part("task_specific", self.task_specific),
         )
 
     @property
     def outlier_theta(self) -> FloatArray:
         """Logit of the outlier weight of each task, shape (n_tasks,)."""
-        return -self.tasks.theta if self.partition.exchanged else self.tasks.theta
+        return self.tasks.theta
 
     @property
     def outlier_weights(self) -> FloatArray:
         """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
-        weight = self.tasks.second_weight
-        return 1.0 - weight if self.partition.exchanged else weight
+        return self.tasks.second_weight
 
     @property
     def unseen_weight(self) -> float:

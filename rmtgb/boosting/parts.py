@@ -17,19 +17,16 @@ PARTS = ("baseline", "shared", "inlier", "outlier", "task_specific")
 class Partition:
     """The two ensembles of stage 2; how a task is divided between them is in its table.
 
-    While rounds are made, the sides have no names. Afterwards the one with fewer rows' worth of
-    tasks is called outlier, and ``exchanged`` tells whether it is the first.
+    The second is that of outlier tasks: only tasks that were called start there, and no other
+    can come to it.
 
     Attributes
     ----------
     sides : tuple of Ensemble
-        The two ensembles, as they were boosted.
-    exchanged : bool
-        Whether the first side is called outlier.
+        That of inlier tasks, and that of outlier tasks.
     """
 
     sides: tuple[Ensemble, Ensemble]
-    exchanged: bool = False
 
     @classmethod
     def empty(cls, n_outputs: int) -> Partition:
@@ -45,12 +42,12 @@ class Partition:
     @property
     def inlier(self) -> Ensemble:
         """The ensemble of the inlier side."""
-        return self.sides[int(self.exchanged)]
+        return self.sides[0]
 
     @property
     def outlier(self) -> Ensemble:
         """The ensemble of the outlier side."""
-        return self.sides[1 - int(self.exchanged)]
+        return self.sides[1]
 
 
 @dataclass(frozen=True)

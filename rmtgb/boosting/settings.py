@@ -88,10 +88,12 @@ class Seeds(NamedTuple):
     shared: int
     partition: int
     task: int
+    evidence: int
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Seeds:
         """Draw all seeds from the generator of a fit."""
-        bins, validation, stages, clusters = rng.spawn(4)
-        generators = bins, validation, clusters, *stages.spawn(3)
+        # a new one to the end: what a seed gave before, it gives again
+        bins, validation, stages, clusters, evidence = rng.spawn(5)
+        generators = bins, validation, clusters, *stages.spawn(3), evidence
         return cls(*(int(generator.integers(2**63)) for generator in generators))

@@ -9,7 +9,6 @@ import numpy as np
 from rmtgb._common import FloatArray
 from rmtgb.boosting.booster import Booster, Curve
 from rmtgb.boosting.monitor import Monitor
-from rmtgb.boosting.outlier_gate import exchanges_sides, starting_theta
 from rmtgb.boosting.parts import Partition
 from rmtgb.boosting.records import FIRST, SECOND
 from rmtgb.boosting.rows import BoostState
@@ -65,7 +64,7 @@ def boost_partition(
     if n_rounds <= 0:
         return former, tasks, None
     if former.n_rounds == 0:
-        tasks = tasks.starting_at(starting_theta(state))
+        tasks = tasks.starting_at(tasks.theta_start)
     sides, gate = _sides_and_gate(state, former.n_rounds, tasks)
     booster = Booster(
         state,
@@ -79,8 +78,7 @@ def boost_partition(
     curve = booster.run(n_rounds, monitor, stopping)
     tasks = replace(tasks, theta=gate["theta"], second_weight=gate["second_weight"])
     first, second = booster.ensembles()
-    exchanged = exchanges_sides(tasks.theta, training.task_weight)
-    return Partition((first, second), exchanged), tasks, curve
+    return Partition((first, second)), tasks, curve
 
 
 def _sides_and_gate(

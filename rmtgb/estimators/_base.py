@@ -303,8 +303,9 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         model, lengths = result.model, result.lengths
         self._model = model
         self.theta_ = model.outlier_theta
-        self.outlier_weights_ = model.outlier_weights
-        self.outlier_tasks_ = self.tasks_[self.outlier_weights_ > 0.5]
+        assert model.evidence is not None
+        self.outlier_weights_ = model.evidence.weights
+        self.outlier_tasks_ = self.tasks_[model.evidence.called]
         baseline = model.tasks.baseline
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
         clusters = model.added.clusters

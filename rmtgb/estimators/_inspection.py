@@ -45,6 +45,29 @@ class InspectedRMTGB(BaseRMTGB):
         return {name: by_row(part) for name, part in zip(PARTS, parts, strict=True)}
 
     @property
+    def task_evidence_(self) -> pd.DataFrame:
+        """What speaks for each task being an outlier; see the attributes of the estimator."""
+        check_is_fitted(self)
+        evidence = self._model.evidence
+        assert evidence is not None
+        columns = np.flatnonzero(self._input.kept_columns)
+        names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))[columns]
+        return pd.DataFrame(
+            {
+                "weight": evidence.weights,
+                "score": evidence.score,
+                "standard_error": evidence.error,
+                "p_value": evidence.p_value,
+                "stability": evidence.stability,
+                "features": [
+                    tuple(names[np.array(features, dtype=np.int64)].tolist())
+                    for features in evidence.departing_features()
+                ],
+            },
+            index=pd.Index(self.tasks_, name="task"),
+        )
+
+    @property
     def feature_importances_(self) -> FloatArray:
         """Importance in the whole model; ndarray of float64 of shape (n_features_in_,)."""
         check_is_fitted(self)
@@ -70,7 +93,7 @@ class InspectedRMTGB(BaseRMTGB):
         """
         check_is_fitted(self)
         shared, inlier, outlier, _ = self._gains()
-        rows, w = self._model.tasks.weight, self.outlier_weights_
+        rows, w = self._model.tasks.weight, self._model.outlier_weights
         common = (
             np.outer(_shares(rows), shared)
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)

@@ -149,10 +149,19 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         The task labels in sorted order; the number 0 without labels.
     n_tasks_ : int
         Number of tasks.
-    theta_, outlier_weights_ : ndarray of float64 of shape (n_tasks,)
-        w and its logit: which side of stage 2 a task uses. "Outlier" is the side of fewer rows.
+    theta_ : ndarray of float64 of shape (n_tasks,)
+        Logit of w, which says how far a task's predictions use the outlier side of stage 2; zero
+        without rounds of stage 2.
+    outlier_weights_ : ndarray of float64 of shape (n_tasks,)
+        Evidence that a task is an outlier, in [0, 1], whatever the lengths of stages: the mean of
+        whether it is called and of its stability; 1/2 for fewer than three tasks.
     outlier_tasks_ : ndarray
-        Labels of the tasks with a weight above 0.5.
+        Labels of the tasks that are called outliers, a minority: the weight is above 1/2.
+    task_evidence_ : pandas.DataFrame
+        A row for each label: "weight"; "score", the squared distance from most tasks, where 1 is
+        usual, and its "standard_error"; "p_value", adjusted for the number of tasks; "stability",
+        the share of half-samples in which the task stands out; "features", at most three names
+        (or positions), along which it departs most.
     baseline_ : ndarray of float64 of shape (n_tasks,)
         b of each task; for "poisson" a logarithm.
     task_clusters_ : ndarray of int64 of shape (n_tasks,)

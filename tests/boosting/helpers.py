@@ -23,7 +23,7 @@ def task_data(n_rows=240, n_tasks=4, seed=0):
 
 
 def outliers_by_rows():
-    """Data whose first task has most rows and stands out, so that the sides are exchanged."""
+    """Data whose first task stands out from the other five, although it has most rows."""
     X, y = task_data(n_rows=400, n_tasks=6)
     X[:250, -1] = 0
     x = np.nan_to_num(X[:, 0])

@@ -37,31 +37,31 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("stands_out", [False, True])
 @pytest.mark.parametrize("case", CASES)
 class TestPrediction:
-    def fitted(self, case, exchanged):
+    def fitted(self, case, stands_out):
         """Return an estimator and its rows."""
-        X, y = outliers_by_rows() if exchanged else task_data(n_rows=400, n_tasks=6)
+        X, y = outliers_by_rows() if stands_out else task_data(n_rows=400, n_tasks=6)
         X[:, 2] = np.nan_to_num(np.round(2 * X[:, 2]) % 5)
         make = regressor
         if case == "three classes":
             make, y = classifier, np.digitize(y, [-1.0, 2.0])
         model = make(learning_rate=0.3, **CASES[case]).fit(X, y)
-        if case != "chosen lengths":
-            assert model._model.partition.exchanged == exchanged
+        if stands_out:
+            assert model.outlier_tasks_.tolist() == [0]
         return model, X
 
-    def test_training_rows_have_the_bits_of_training(self, trained, case, exchanged):
-        _, X = self.fitted(case, exchanged)
+    def test_training_rows_have_the_bits_of_training(self, trained, case, stands_out):
+        _, X = self.fitted(case, stands_out)
         training, model = trained.state.training, trained.model
         rows = X[training.order, :-1]
         with Team(1) as team:
             raw = model.raw(rows, training.task_codes.astype(np.int64), team)
         np.testing.assert_array_equal(raw, trained.state.raw)
 
-    def test_parts_add_up(self, case, exchanged):
-        model, X = self.fitted(case, exchanged)
+    def test_parts_add_up(self, case, stands_out):
+        model, X = self.fitted(case, stands_out)
         unseen = X[:50].copy()
         unseen[:, -1] = -1.0
         codes = np.append(X[:, -1].astype(np.int64), np.full(50, -1))
@@ -74,8 +74,8 @@ class TestPrediction:
         np.testing.assert_allclose(parts.sum(axis=0), raw, rtol=0.0, atol=atol)
         assert np.abs(parts).max(axis=(1, 2)).all() or case == "chosen lengths"
 
-    def test_the_last_stage_of_a_prediction_is_the_prediction(self, case, exchanged):
-        model, X = self.fitted(case, exchanged)
+    def test_the_last_stage_of_a_prediction_is_the_prediction(self, case, stands_out):
+        model, X = self.fitted(case, stands_out)
         codes = X[:, -1].astype(np.int64)
         with Team(1) as team:
             raw = model._model.raw(X[:, :-1], codes, team)

@@ -5,7 +5,7 @@ import pytest
 
 from rmtgb import RMTGBRegressor
 from rmtgb.boosting.kernels import outlier_gate as kernels
-from rmtgb.boosting.outlier_gate import exchanges_sides
+from rmtgb.boosting.outlier_gate import START, starting_theta
 from rmtgb.boosting.records import BOOST
 from rmtgb.datasets import make_task_scenario
 from rmtgb.engine.jit import kernel
@@ -129,11 +129,6 @@ def test_tasks_that_differ_in_intercept_only_are_inliers(seed):
     assert model.outlier_tasks_.size == 0
 
 
-def test_sign_is_that_of_the_smaller_side():
-    """Sides are exchanged where the outlier side holds more rows; ties go to the first task."""
-
-    sizes = np.array([5.0, 2.0, 2.0])
-    assert exchanges_sides(np.array([2.0, -1.0, -1.0]), sizes)
-    assert not exchanges_sides(np.array([-2.0, 1.0, 1.0]), sizes)
-    assert exchanges_sides(np.array([1.0, -1.0]), np.array([2.0, 2.0]))
-    assert not exchanges_sides(np.array([-1.0, 1.0]), np.array([2.0, 2.0]))
+def test_theta_starts_on_the_side_of_the_call():
+    theta = starting_theta(np.array([False, True, False]))
+    np.testing.assert_array_equal(theta, [-START, START, -START])

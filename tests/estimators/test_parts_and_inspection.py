@@ -63,7 +63,7 @@ class TestParts:
         model, data = fit(case)
         for side in ("inlier", "outlier"):
             row = data.X.iloc[[0]]
-            weights = model.outlier_weights_ if side == "outlier" else 1 - model.outlier_weights_
+            weights = expit(model.theta_ if side == "outlier" else -model.theta_)
             values = [
                 np.ravel(model.predict_parts(row.assign(school=label))[side])
                 for label in model.tasks_
@@ -216,7 +216,7 @@ class TestStages:
         data = school(n_tasks=6, n_rows=100, n_outlier_tasks=1)
         model = RMTGBRegressor(task_feature="school", **NO_ROUNDS, random_state=0)
         model.set_params(n_iter_partition=10).fit(data.X, data.y)
-        np.testing.assert_allclose(model.outlier_weights_, expit(model.theta_))
+        np.testing.assert_allclose(model._model.outlier_weights, expit(model.theta_))
         assert model.theta_.shape == (6,)
         assert model.outlier_tasks_.tolist() == data.outlier_tasks
         assert model.outlier_weights_[:5].max() < 0.5 < model.outlier_weights_[5]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.special import expit
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
 from tests.estimators.data import few_rounds, school
@@ -64,8 +65,9 @@ class TestUnseenTasks:
         assert np.ptp(parts["baseline"]) == 0.0
         assert fitted.baseline_.min() < parts["baseline"][0] < fitted.baseline_.max()
         np.testing.assert_array_equal(parts["shared"], known["shared"])
-        weights = fitted.outlier_weights_[fitted.outlier_weights_ <= 0.5]
-        expected = known["outlier"] / fitted.outlier_weights_[fitted_codes(fitted, data)]
+        of_gate = expit(fitted.theta_)
+        weights = of_gate[of_gate <= 0.5]
+        expected = known["outlier"] / of_gate[fitted_codes(fitted, data)]
         np.testing.assert_allclose(
             parts["outlier"], expected * np.median(weights), rtol=1e-9, atol=1e-12
         )

@@ -81,16 +81,17 @@ def same_model(first, second, X):
     ],
     ids=["plain", "medians", "linear leaves", "random"],
 )
-@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("stands_out", [False, True])
 class TestHalvesOfAStageOfManyTasks:
     """To the bit in every array, with a penalty that pulls theta to where it started."""
 
-    def halves_and_whole(self, first, last, exchanged, parameters):
-        X, y = outliers_by_rows() if exchanged else task_data(n_rows=300, n_tasks=6)
+    def halves_and_whole(self, first, last, stands_out, parameters):
+        X, y = outliers_by_rows() if stands_out else task_data(n_rows=300, n_tasks=6)
         settings = NO_ROUNDS | {"min_samples_leaf": 5, "partition_regularization": 3.0}
         model = RMTGBRegressor(task_feature=-1, random_state=3, **settings | parameters)
         half = clone(model).set_params(**first).fit(X, y)
-        assert half._model.partition.exchanged == (exchanged and half.n_iter_partition_ > 0)
+        if stands_out:
+            assert half.outlier_tasks_.tolist() == [0]
         theta = half._model.tasks.theta
         half.set_params(warm_start=True, **last).fit(X, y)
         whole = clone(model).set_params(**(first | last)).fit(X, y)
@@ -99,20 +100,20 @@ class TestHalvesOfAStageOfManyTasks:
         return half, theta
 
     @pytest.mark.parametrize("stage", STAGES)
-    def test_one_stage_alone(self, stage, exchanged, parameters):
-        model, theta = self.halves_and_whole({stage: 8}, {stage: 16}, exchanged, parameters)
+    def test_one_stage_alone(self, stage, stands_out, parameters):
+        model, theta = self.halves_and_whole({stage: 8}, {stage: 16}, stands_out, parameters)
         tasks = model._model.tasks
         if stage == "n_iter_partition":
             assert not np.array_equal(tasks.theta, theta), "theta must move"
             assert set(np.abs(tasks.theta_start)) == {2.0}
 
-    def test_a_longer_stage_2_after_stage_1(self, exchanged, parameters):
+    def test_a_longer_stage_2_after_stage_1(self, stands_out, parameters):
         first = {"n_iter_shared": 8, "n_iter_partition": 6}
-        self.halves_and_whole(first, {"n_iter_partition": 14}, exchanged, parameters)
+        self.halves_and_whole(first, {"n_iter_partition": 14}, stands_out, parameters)
 
-    def test_a_longer_stage_3_after_both(self, exchanged, parameters):
+    def test_a_longer_stage_3_after_both(self, stands_out, parameters):
         first = dict.fromkeys(STAGES, 6)
-        self.halves_and_whole(first, {"n_iter_task": 12}, exchanged, parameters)
+        self.halves_and_whole(first, {"n_iter_task": 12}, stands_out, parameters)
 
 
 @pytest.mark.parametrize("splitter", ["best", "random"])

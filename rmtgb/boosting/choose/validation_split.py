@@ -7,37 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtgb._common import BoolArray, Int, IntArray
+from rmtgb._common import BoolArray, IntArray
+from rmtgb.boosting.row_hashes import hash_rows, sort_within_tasks
 from rmtgb.boosting.rows import TrainingSet
 from rmtgb.engine.jit import kernel
 from rmtgb.engine.random import mix
 
 #: Weight of validation rows that is enough to choose on.
 ENOUGH_WEIGHT = 300.0
-
-
-@kernel
-def hash_rows(
-    row_codes: NDArray[np.uint8],
-    y_bits: IntArray,
-    seed: Int,
-    hashes: NDArray[np.uint64],
-) -> None:
-    """Write a hash of each row's bin codes and target.
-
-    Parameters
-    ----------
-    row_codes : ndarray of uint8 of shape (n_rows, n_features)
-    y_bits : ndarray of int64 of shape (n_rows,)
-    seed : uint64
-    hashes : ndarray of uint64 of shape (n_rows,)
-        OUT.
-    """
-    for i in range(hashes.size):
-        state = mix(seed, y_bits[i])
-        for feature in range(row_codes.shape[1]):
-            state = mix(state, np.int64(row_codes[i, feature]))
-        hashes[i] = state
 
 
 @kernel
@@ -75,12 +52,12 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
     """
     hashes = _hashes(training, seed)
     first_of_task = training.offsets[:-1]
-    order, new_value = _sort_within_tasks(training.task_codes, hashes)
+    order, new_value = sort_within_tasks(training.task_codes, hashes)
     # Tasks may hold the same rows, and should not give the same ones: scramble the hashes
     # by what else a task holds, which does not depend on its label or on repetition.
     task_seed = training.sum_by_task(np.where(new_value, hashes[order], np.uint64(0)))
     scramble(hashes, task_seed, training.task_codes)
-    order, new_value = _sort_within_tasks(training.task_codes, hashes)
+    order, new_value = sort_within_tasks(training.task_codes, hashes)
     weight, task = training.weight[order], training.task_codes[order]
     before = np.cumsum(weight) - weight  # weight of the task's rows with smaller hashes
     before -= before[first_of_task][task]
@@ -116,12 +93,3 @@ def _hashes(training: TrainingSet, seed: int) -> NDArray[np.uint64]:
     y_bits = np.ascontiguousarray(training.y, dtype=np.float64).view(np.int64)
     hash_rows(training.binned.row_codes, y_bits, np.uint64(seed), hashes)
     return hashes
-
-
-def _sort_within_tasks(
-    task_codes: NDArray[np.int32], hashes: NDArray[np.uint64]
-) -> tuple[IntArray, BoolArray]:
-    """Return the order by task and hash, and where a new hash or task starts in it."""
-    order = np.lexsort((hashes, task_codes))
-    hashes, task = hashes[order], task_codes[order]
-    return order, np.r_[True, (hashes[1:] != hashes[:-1]) | (task[1:] != task[:-1])]
