@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rmtgb._common import FloatArray, as_floats
@@ -79,8 +80,9 @@ def safe_combination(
         note = "No weight is safe with less than three features."
         return SafeCombination(main_only, 0.0, main_only, note=note)
     difference = auxiliary - main_only
-    distance2 = float(difference @ S @ difference)
     most = (d - 2) * noise * (n - d) / (n - d + 2)
+    with np.errstate(over="ignore"):  # infinitely far away, the weight is 0
+        distance2 = float(difference @ S @ difference)
     weight = 1.0 if distance2 <= most else most / distance2
     return SafeCombination(main_only + weight * difference, weight, main_only)
 
@@ -91,6 +93,9 @@ def _names(coefficients: Any) -> list[Any] | None:
         named = coefficients.features != tuple(range(len(coefficients.features)))
         return list(coefficients.features) if named else None
     if isinstance(coefficients, pd.Series):
+        if coefficients.index.has_duplicates:
+            twice = coefficients.index[coefficients.index.duplicated()].tolist()
+            raise ValueError(f"auxiliary_coefficients has more than one entry {twice[0]!r}.")
         return list(coefficients.index)
     return None
 
