@@ -32,14 +32,18 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
 
 def check_integers(name: str, values: Any, minimum: int) -> IntArray:
     """Return a sequence of integers, none below the minimum."""
-    try:
-        is_sequence = np.ndim(values) == 1 and len(values) > 0
-    except ValueError:  # nested, of different lengths
-        is_sequence = False
-    if not is_sequence:
+    if dimensions(values) != 1 or len(values) == 0:
         raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
     checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
     return np.array(checked, dtype=np.int64)
+
+
+def dimensions(values: Any) -> int:
+    """Return the number of dimensions, -1 of sequences within one that differ in length."""
+    try:
+        return np.ndim(values)
+    except ValueError:
+        return -1
 
 
 def check_real(name: str, value: Any) -> float:
