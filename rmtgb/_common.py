@@ -6,6 +6,7 @@ imports nothing of the package, so that every module may import it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+# Names that a message lists.
+_SHOWN = 8
 #: An integer in compiled code, whose width and sign the compiler infers and mypy cannot know.
 Int: TypeAlias = Any
 #: A floating-point number there, of either precision.
@@ -108,6 +111,12 @@ def check_semidefinite(name: str, matrix: FloatArray, tolerance: float) -> float
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, in the plural where that is due."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def named(names: Sequence[Any]) -> str:
+    """Return names for a message, of many only so many that the mistake can be found."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
 
 
 def import_pyplot() -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedBenefit, EstimatedProblem
-from rmtgb.transfer.frames import Tasks, read_tasks
+from rmtgb.transfer.frames import Tasks, are_names, read_tasks
 from rmtgb.transfer.least_squares import Fits, fit_one
 from rmtgb.transfer.problem import LinearTransferProblem, check_covariance
 from rmtgb.transfer.verdicts import (
@@ -177,7 +177,7 @@ def _read_covariance(
         if covariance != "all":
             raise ValueError(f'covariance must be "main", "all" or a matrix, got {covariance!r}.')
         return "all", fits.moments.sum(axis=0) / fits.counts.sum()
-    if isinstance(covariance, pd.DataFrame) and tasks.has_names:
+    if isinstance(covariance, pd.DataFrame) and are_names(tasks.features):
         covariance = _matched(covariance, tasks.features)
     d = fits.coefficients.shape[1]
     metric = as_floats("covariance", covariance, (d, d))

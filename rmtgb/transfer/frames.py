@@ -12,10 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rmtgb._common import BoolArray, FloatArray, as_floats, counted, real_numbers
-
-# Of many names in a message, these are enough to find the mistake.
-_SHOWN = 8
+from rmtgb._common import BoolArray, FloatArray, as_floats, counted, named, real_numbers
 
 
 @dataclass(frozen=True)
@@ -27,10 +24,10 @@ class Tasks:
     labels: tuple[Any, ...]  # numbers where the data have none
     features: tuple[Any, ...]  # numbers where the data have no names
 
-    @property
-    def has_names(self) -> bool:
-        """Whether the columns are called otherwise than by their numbers."""
-        return self.features != tuple(range(len(self.features)))
+
+def are_names(features: tuple[Any, ...]) -> bool:
+    """Tell whether features are called otherwise than by their numbers."""
+    return features != tuple(range(len(features)))
 
 
 def read_tasks(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool) -> Tasks:
@@ -359,5 +356,4 @@ def _hint(name: Any, known: list[Any]) -> str:
     close = difflib.get_close_matches(str(name), texts, n=1)
     if close:
         return f"did you mean {known[texts.index(close[0])]!r}"
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"there are {', '.join(repr(other) for other in known[:_SHOWN])}{more}"
+    return f"there are {named(known)}"
