@@ -74,6 +74,8 @@ def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArr
 
 def real_numbers(name: str, values: Any) -> FloatArray:
     """Return a copy as float64, of real numbers only: numpy also reads text, and times."""
+    if np.ma.is_masked(values):
+        raise TypeError(f"{name} must not have masked values: leave them out, or fill them.")
     try:
         given = np.asarray(values)
         is_text = given.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in given.flat)

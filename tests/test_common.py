@@ -12,6 +12,7 @@ from rmtgb._common import (
     counted,
     dimensions,
     named,
+    real_numbers,
 )
 
 
@@ -89,6 +90,13 @@ def test_semidefinite_matrices():
 )
 def test_dimensions_of_anything(values, expected):
     assert dimensions(values) == expected
+
+
+def test_masked_values_are_no_numbers():
+    masked = np.ma.masked_greater([1.0, 2.0], 1.5)
+    with pytest.raises(TypeError, match="x must not have masked values"):
+        real_numbers("x", masked)
+    assert real_numbers("x", np.ma.masked_greater([1.0, 2.0], 3.0)).tolist() == [1, 2]
 
 
 def test_of_many_names_some_are_listed():

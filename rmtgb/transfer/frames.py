@@ -228,7 +228,7 @@ def _split_target(
                 f"The frame {whose} has no target column {y!r}; {_hint(y, list(frame.columns))}."
             )
         return frame.drop(columns=y), frame[y].to_numpy()
-    target = np.asarray(y)
+    target = np.asanyarray(y)  # so that masked values stay so
     if target.shape != (len(frame),):
         raise ValueError(
             f"The target {whose} must be the name of a column, or have shape ({len(frame)},), "

@@ -66,7 +66,9 @@ def fit_one(
     if is_constant.any() or _is_singular(S):
         named = name_dependent(X, is_constant, features)
         raise ValueError(f"The features of {name} are collinear or constant: leave out {named}.")
-    coefficients = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], np.float64)
+    # In powers of two as units, or small features would count as rounding beside large ones.
+    unit = np.exp2(np.round(np.log2(np.diag(S)) / 2))
+    coefficients = np.asarray(np.linalg.lstsq(X / unit, y, rcond=None)[0], np.float64) / unit
     residuals = y - X @ coefficients
     return n, coefficients, float(residuals @ residuals) / (n - d), S, X.T @ y
 

@@ -240,6 +240,10 @@ def test_arguments_that_do_not_fit(frame):
     for wrong in (y[0], None):
         with pytest.raises(ValueError, match=r"name of a column, or have shape \(75,\), got sh"):
             estimate_problem(frame.drop(columns="y"), wrong, task="site", main="north")
+    masked = np.ma.masked_greater(frame.pop("y").to_numpy(), 1)
+    with pytest.raises(TypeError, match="target of task north must not have masked values"):
+        estimate_problem(frame, masked, task="site", main="north")
+    frame["y"] = masked.data
     with pytest.raises(ValueError, match="labels are both said to be column 'site'"):
         estimate_problem(frame, "site", task="site", main="north")
     with pytest.raises(ValueError, match=r"There is no column \['site'\]"):
