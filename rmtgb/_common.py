@@ -6,6 +6,7 @@ imports nothing of the package, so that every module may import it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+# Names that a message lists.
+_SHOWN = 8
 #: An integer in compiled code, whose width and sign the compiler infers and mypy cannot know.
 Int: TypeAlias = Any
 #: A floating-point number there, of either precision.
@@ -32,14 +35,18 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
 
 def check_integers(name: str, values: Any, minimum: int) -> IntArray:
     """Return a sequence of integers, none below the minimum."""
-    try:
-        is_sequence = np.ndim(values) == 1 and len(values) > 0
-    except ValueError:  # nested, of different lengths
-        is_sequence = False
-    if not is_sequence:
+    if dimensions(values) != 1 or len(values) == 0:
         raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
     checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
     return np.array(checked, dtype=np.int64)
+
+
+def dimensions(values: Any) -> int:
+    """Return the number of dimensions, -1 of sequences within one that differ in length."""
+    try:
+        return np.ndim(values)
+    except ValueError:
+        return -1
 
 
 def check_real(name: str, value: Any) -> float:
@@ -67,6 +74,8 @@ def as_floats(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArr
 
 def real_numbers(name: str, values: Any) -> FloatArray:
     """Return a copy as float64, of real numbers only: numpy also reads text, and times."""
+    if np.ma.is_masked(values):
+        raise TypeError(f"{name} must not have masked values: leave them out, or fill them.")
     try:
         given = np.asarray(values)
         is_text = given.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in given.flat)
@@ -104,6 +113,12 @@ def check_semidefinite(name: str, matrix: FloatArray, tolerance: float) -> float
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, in the plural where that is due."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def named(names: Sequence[Any]) -> str:
+    """Return names for a message, of many only so many that the mistake can be found."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
 
 
 def import_pyplot() -> Any:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+import re
+import string
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -544,3 +546,129 @@ class TestOutlierTasks:
         assert task[rows].tolist() == list("abbccc")
         draws = {tuple(outlier_tasks.resampled(task, np.random.default_rng(i))) for i in range(9)}
         assert len(draws) > 1
+
+
+class TestDialSweeps:
+    @pytest.fixture
+    def sweeps(self, load_with_neighbours, monkeypatch):
+        module = load_with_neighbours("dial_sweeps")
+        monkeypatch.setattr(module, "MODELS", {"mean": "mean"})
+        monkeypatch.setattr(module, "N_FIT", 20)
+        monkeypatch.setattr(module, "N_TEST", 30)
+        monkeypatch.setitem(module.METHODS, "mean", ("numpy", self.fit_means))
+        return module
+
+    @staticmethod
+    def fit_means(data):
+        means = pd.Series(data.y).groupby(data.X["task"].to_numpy()).mean()
+        return lambda X: means[X["task"]].to_numpy()
+
+    def test_every_line_makes_data(self, sweeps, capsys):
+        for lines, make in ((sweeps.SCENARIOS, sweeps.make_scenario),
+                            (sweeps.MULTITAB, sweeps.make_multitab)):  # fmt: skip
+            table = sweeps.sweep(lines, make, 1)
+            assert list(table.index) == list(lines)
+            # about 1 by construction: the means of 20 rows are those of the task, or nearly
+            assert table["mean"].between(0.9, 3).all()
+        assert capsys.readouterr().out.count("mean") >= len(table)
+
+    def test_with_drift_the_last_rows_are_tested(self, sweeps):
+        parameters = sweeps.SCENARIOS["drift 1"]
+        data, X_test, _ = sweeps.make_scenario(parameters, 0)
+        assert (data.X["task"].value_counts() == 20).all()
+        for task, rows in X_test.groupby("task", observed=True):
+            assert data.X.loc[data.X["task"] == task, "time"].max() < rows["time"].min()
+
+    def test_errors_are_relative_to_the_mean_of_each_task(self, sweeps):
+        target, tasks = np.array([0.0, 2.0, 10.0, 30.0]), [0, 0, 1, 1]
+        assert sweeps.relative_error(target, np.array([1, 1, 20, 20]), tasks, True) == 1
+        assert sweeps.relative_error(target, target, tasks, True) == 0
+        labels = np.array([0, 1, 1, 0])
+        assert sweeps.relative_error(labels, np.full(4, 0.5), tasks, False) == pytest.approx(1)
+
+    def test_the_best_of_a_line_is_bold(self, sweeps):
+        table = pd.DataFrame({"a": [0.5], "b": [0.25]}, index=["drift 1"])
+        assert sweeps.as_markdown(table).splitlines()[2] == "| drift 1 | 0.50 | **0.25** |"
+
+
+def test_the_picture_of_the_dials_is_drawn(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figure = load("figure_dials")
+    monkeypatch.setattr(sys, "argv", ["figure_dials.py", "--output", str(tmp_path / "d.png")])
+    with figure.plt.rc_context():
+        figure.main()
+    figure.plt.close("all")
+    assert (tmp_path / "d.png").stat().st_size > 50_000
+    page = (FOLDER.parent / "docs" / "datasets.md").read_text(encoding="utf-8")
+    letters = re.findall(r"^\| ([a-z]) \| ", page, flags=re.MULTILINE)
+    assert letters == list(string.ascii_lowercase[: len(figure.PANELS)])
+
+
+class TestTransferVerdicts:
+    @pytest.fixture
+    def script(self, load_with_neighbours):
+        return load_with_neighbours("transfer_verdicts")
+
+    def test_pooling_makes_no_difference_at_the_shift_of_break_even(self, script):
+        rng = np.random.default_rng(0)
+        X, other = rng.standard_normal((20, 3)), rng.standard_normal((60, 3))
+        shift = script.break_even_shift(X, other, "growing", rng)
+        # The errors of both fits, given the designs, with the noise of each row as it is drawn.
+        errors = []
+        for parts in ([X], [X, other]):
+            centred = [rows - rows.mean(axis=0) for rows in parts]
+            M = np.linalg.inv(sum(rows.T @ rows for rows in centred))
+            bias = M @ centred[1].T @ centred[1] @ shift if len(parts) == 2 else np.zeros(3)
+            scales = [np.abs(rows[:, :1]) for rows in parts]
+            noise = sum((c * s).T @ (c * s) for c, s in zip(centred, scales, strict=True))
+            errors.append(bias @ bias + np.trace(M @ noise @ M))
+        assert errors[0] == pytest.approx(errors[1])
+
+    @pytest.mark.parametrize("kind", ["normal", "t3", "outliers", "growing", "falling"])
+    def test_noise_has_the_scale_that_the_shift_counts_with(self, script, kind):
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((200_000, 2))
+        ratio = script.draw_noise(kind, X, rng) / script.noise_scale(kind, X)
+        # t3 has no fourth moment: its sample variance is far from 1 even here
+        assert np.mean(ratio**2) == pytest.approx(1, abs=0.1 if kind == "t3" else 0.02)
+
+    def test_a_folder_of_real_tasks(self, script, tmp_path, capsys):
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame(rng.standard_normal((120, 2)), columns=["a", "b"])
+        frame["task"] = np.repeat(["u", "v", "w"], 40)
+        frame["target"] = frame["a"] + rng.standard_normal(120)
+        frame.assign(kind=np.resize(["p", "q"], 120)).to_csv(tmp_path / "one.csv.gz", index=False)
+        frame.assign(target=frame["target"] > 0).to_csv(tmp_path / "classes.csv.gz", index=False)
+        assert [name for name, *_ in script.read_folder(tmp_path)] == ["one"]
+        script.print_real(tmp_path)
+        # Three main tasks, four numbers of known rows, all others or one of them.
+        assert "Real tasks: 18 cases from 1 sets" in capsys.readouterr().out
+
+
+class TestLinearPart:
+    @pytest.fixture
+    def script(self, load_with_neighbours):
+        return load_with_neighbours("linear_part")
+
+    def test_columns_once_for_each_task(self, script):
+        expanded = script.by_task(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]), 2)
+        assert expanded.toarray().tolist() == [[0, 0, 1, 2], [3, 4, 0, 0]]
+
+    def test_both_ridges_find_a_line(self, script):
+        rng = np.random.default_rng(0)
+        F, task = rng.standard_normal((60, 1)), np.arange(60) % 2
+        y = 2 * F[:, 0] + task
+        for method in (script.grid, script.dummies):
+            found = method(F, y, task, 2)(F, task)
+            np.testing.assert_allclose(found, y, atol=0.2)
+
+    def test_what_is_read_of_a_file(self, script, tmp_path):
+        frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "k": ["u", None, "u"], "when": 1.0})
+        frame = frame.assign(task=["s", "t", "s"], target=[1.0, 2.0, 4.0])
+        frame.to_csv(tmp_path / "d.csv.gz", index=False)
+        X, categorical, y, task = script.read(tmp_path / "d.csv.gz")
+        np.testing.assert_array_equal(X, [[1, 0], [2, np.nan], [3, 0]])
+        assert categorical.tolist() == [False, True]
+        assert (y.tolist(), task.tolist()) == ([1.0, 2.0, 4.0], [0, 1, 0])
+        frame.assign(target=[0, 1, 0]).to_csv(tmp_path / "d.csv.gz", index=False)
+        assert script.read(tmp_path / "d.csv.gz") is None

@@ -161,10 +161,10 @@ def test_labels_are_found_as_they_are_written(tmp_path, capsys):
     [
         (lambda f: f, "mime", "no row is of task 'mime'; did you mean 'mine'?"),
         (lambda f: f, "zzz", "no row is of task 'zzz'; there are mine, alike, other"),
-        (lambda f: f[f["site"] == "mine"], "mine", "no other task has rows enough"),
-        (lambda f: f.groupby("site").head(5), "mine", "no other task has rows enough"),
+        (lambda f: f[f["site"] == "mine"], "mine", "no other task allows a linear model"),
+        (lambda f: f.groupby("site").head(5), "mine", "no other task allows a linear model"),
         (lambda f: f.assign(a=1.0, b=1.0, c=1.0, d=1.0), "mine", "no feature varies in task mine"),
-        (lambda f: f[(f["site"] != "mine") | (f.index < 4)], "mine", "task 0 has 4 rows"),
+        (lambda f: f[(f["site"] != "mine") | (f.index < 4)], "mine", "task mine has 4 rows"),
     ],
 )
 def test_what_cannot_work_is_one_line(tmp_path, capsys, change, label, message):
@@ -212,3 +212,23 @@ def test_no_option_is_advised_that_there_is_not(tmp_path, capsys):
     message = capsys.readouterr().err
     assert "holds 'high', which is no number" in message
     assert "--classification" not in message
+
+
+def test_a_missing_category_is_missing_and_no_category(tmp_path, capsys):
+    frame = make_frame().assign(kind=np.resize(["u", "v"], 325))
+    frame.loc[::10, "kind"] = None
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    found, notes = capsys.readouterr()
+    assert "33 rows with a missing or infinite value left out" in notes
+    complete = find(tmp_path, capsys, frame.dropna())
+    assert json.loads(found)["all"] == complete["all"]
+
+
+def test_errors_of_the_calculator_name_the_task_of_the_file(tmp_path, capsys):
+    frame = make_frame()
+    frame.loc[frame["site"] == "alike", "y"] *= 1e200
+    assert run(tmp_path / "d.csv", frame) == 1
+    assert "The target of task alike has values up to" in capsys.readouterr().err
+    clash = make_frame().assign(kind=np.resize(["u", "v"], 325), kind_v=1.0)
+    assert run(tmp_path / "d.csv", clash) == 1
+    assert "would be called 'kind_v', as another column is" in capsys.readouterr().err

@@ -10,6 +10,9 @@ from rmtgb._common import (
     check_real,
     check_semidefinite,
     counted,
+    dimensions,
+    named,
+    real_numbers,
 )
 
 
@@ -79,3 +82,24 @@ def test_semidefinite_matrices():
         check_semidefinite("x", np.array([[1, 0.5], [0, 1]]), 1e-12)
     with pytest.raises(ValueError, match=r"x must be positive semidefinite; .* is -1, at least 0"):
         check_semidefinite("x", np.diag([1.0, -1.0]), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [(3, 0), ("ab", 0), ([1, 2], 1), (np.ones((2, 3)), 2), ([[1], [2, 3]], -1), ([], 1)],
+)
+def test_dimensions_of_anything(values, expected):
+    assert dimensions(values) == expected
+
+
+def test_masked_values_are_no_numbers():
+    masked = np.ma.masked_greater([1.0, 2.0], 1.5)
+    with pytest.raises(TypeError, match="x must not have masked values"):
+        real_numbers("x", masked)
+    assert real_numbers("x", np.ma.masked_greater([1.0, 2.0], 3.0)).tolist() == [1, 2]
+
+
+def test_of_many_names_some_are_listed():
+    assert named(["a", 1]) == "'a', 1"
+    assert named(list("abcdefgh")).endswith("'h'")
+    assert named(list("abcdefghij")) == "'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 2 more"

@@ -1,5 +1,6 @@
 """What the documents say is so: examples run, links lead somewhere, tables are complete."""
 
+import dataclasses
 import doctest
 import inspect
 import re
@@ -11,7 +12,7 @@ from numba import config
 
 import rmtgb
 from rmtgb.cli import main
-from rmtgb.datasets import make_multitab_bench, make_task_scenario
+from rmtgb.datasets import TaskDials, make_multitab_bench, make_task_scenario
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
@@ -51,6 +52,18 @@ def test_examples_of_the_readme_run_and_find_the_outlier(tmp_path, monkeypatch):
 def test_examples_of_the_user_guide_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_examples("docs/user_guide.md")["model"].outlier_tasks_.tolist() == [5]
+
+
+def test_examples_of_the_page_on_data_sets_run():
+    variables = run_examples("docs/datasets.md")
+    assert variables["truth"].dials == variables["dials"]
+    assert variables["X"].shape == (3000, 7)  # five features, the time and the task
+
+
+def test_the_page_on_data_sets_has_every_dial():
+    rows = re.findall(r"^\| \w \| (.*?) \|", read("docs/datasets.md"), flags=re.MULTILINE)
+    shown = {name for cell in rows for name in re.findall(r"`(\w+)`", cell)}
+    assert {field.name for field in dataclasses.fields(TaskDials)} <= shown
 
 
 def test_examples_of_the_transfer_page_run(capsys):

@@ -10,6 +10,7 @@ import numpy as np
 from rmtgb import RMTGBRegressor
 from rmtgb.datasets import (
     MultiTabDisplay,
+    TaskDials,
     make_multitab_bench,
     make_task_scenario,
     to_long,
@@ -60,3 +61,22 @@ for task in range(5):
 X, y, scenario = make_task_scenario("outliers", as_frame=True, return_truth=True, random_state=0)
 model = RMTGBRegressor(task_feature="task", random_state=0).fit(X, y)
 print("true outlier tasks", scenario.outlier_tasks, "found", model.outlier_tasks_)
+
+# %% What real tasks have on top: dials
+# Features of each task about a mean of its own, offsets of the targets, a category, heavy tails.
+dials = TaskDials(feature_shift=0.5, target_shift=2.0, n_categorical=1, noise_df=3.0)
+X, y, dialled = make_task_scenario(
+    "outliers", noise=0.3, dials=dials, as_frame=True, return_truth=True, random_state=0
+)
+print(X.head(3))
+print("means of x0 by task", dialled.traits.feature_means[:, 0].round(2))
+print("offsets", dialled.traits.offsets.round(2), "of the targets' means", end=" ")
+print(y.reshape(10, -1).mean(axis=1).round(2))
+model = RMTGBRegressor(task_feature="task", random_state=0).fit(X, y)
+error = np.sqrt(np.mean((model.predict(X) - dialled.noise_free_targets) ** 2))
+print(f"error {error:.2f}, noise 0.3, outlier tasks found {model.outlier_tasks_}")
+
+# %% Tasks as leaves of a tree: how far they correlate follows from the levels that they share
+_, _, tree = make_task_scenario("hierarchy", branching=(2, 2), return_truth=True, random_state=0)
+print("nodes above each task", tree.nodes, "correlation of functions", sep="\n")
+print(tree.function_correlation.round(2))

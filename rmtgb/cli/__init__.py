@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rmtgb import __version__
 from rmtgb.cli.errors import CommandError
+from rmtgb.cli.wording import read_numbers
 
 AddParser = Callable[..., argparse.ArgumentParser]
 
@@ -142,21 +143,22 @@ def _declare_generate(add_parser: AddParser) -> None:
     parser.add_argument("data", type=Path, metavar="FILE", help=".csv, .csv.gz or .parquet")
     parser.add_argument(
         "--kind",
-        choices=["outliers", "pooled", "independent", "related", "clusters", "multitab"],
+        choices=[
+            *("outliers", "pooled", "independent", "related", "clusters", "hierarchy"),
+            "multitab",
+        ],
         default="outliers",
         help="a scenario of tasks, or MultiTab-Bench (default: outliers)",
     )
-    numbers = {
-        "--n-tasks": (int, "number of tasks"),
-        "--n-features": (int, "features that matter"),
-        "--n-samples": (int, "rows of each task"),
-        "--n-outlier-tasks": (int, "the last tasks are outliers"),
-        "--noise": (float, "standard deviation of the noise"),
-        "--correlation": (float, "multitab: cosine of each pair of tasks"),
-        "--missing-labels": (float, "multitab: share of labels that are missing"),
-    }
-    for option, (kind, meaning) in numbers.items():
-        parser.add_argument(option, type=kind, metavar="N", help=meaning)
+    _add_numbers_of_data(parser)
+    parser.add_argument(
+        "--dial",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="scenarios: a dial of TaskDials, such as feature_shift=0.5; may be given several "
+        "times",
+    )
     parser.add_argument(
         "--layout", choices=["long", "wide"], help="multitab: a row per label, or per sample"
     )
@@ -170,6 +172,28 @@ def _declare_generate(add_parser: AddParser) -> None:
         "--random-state", type=_seed, default=0, metavar="N", help="other data (default: 0)"
     )
     parser.add_argument("--force", action="store_true", help="write over existing files")
+
+
+def _add_numbers_of_data(parser: argparse.ArgumentParser) -> None:
+    """Add the parameters of the generators that are numbers."""
+    numbers = {
+        "--n-tasks": (int, "number of tasks"),
+        "--n-features": (int, "features that matter"),
+        "--n-samples": (int, "rows of each task"),
+        "--n-outlier-tasks": (int, "the last tasks are outliers"),
+        "--noise": (float, "standard deviation of the noise"),
+        "--correlation": (float, "multitab: cosine of each pair of tasks"),
+        "--missing-labels": (float, "multitab: share of labels that are missing"),
+    }
+    for option, (kind, meaning) in numbers.items():
+        parser.add_argument(option, type=kind, metavar="N", help=meaning)
+    sequences = {
+        "--cluster-sizes": "clusters: tasks of each, such as 3,4,5",
+        "--branching": "hierarchy: branches at each level below the root, such as 2,2,3",
+        "--level-shares": "hierarchy: shares of the variance of each level, the root first",
+    }
+    for option, meaning in sequences.items():
+        parser.add_argument(option, type=_numbers, metavar="N,N,...", help=meaning)
 
 
 def _declare_warmup(add_parser: AddParser) -> None:
@@ -216,3 +240,10 @@ def _share(text: str) -> float:
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
     return number
+
+
+def _numbers(text: str) -> list[int | float]:
+    try:
+        return read_numbers(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers like 2,2,3") from None

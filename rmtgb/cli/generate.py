@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import difflib
 import json
 from typing import Any
 
@@ -11,13 +12,21 @@ import pandas as pd
 from rmtgb import __version__
 from rmtgb.cli.data_file import check_folder, data_suffix, write_frame
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted
-from rmtgb.datasets import MultiTabTruth, ScenarioTruth, make_multitab_bench, make_task_scenario
+from rmtgb.cli.wording import counted, read_numbers
+from rmtgb.datasets import ScenarioTruth, TaskDials, make_multitab_bench, make_task_scenario
 
-#: Options of both generators, and those that only one of them has.
-COMMON = {"n_tasks", "n_features", "n_samples", "n_outlier_tasks", "noise"}
-ONLY_MULTITAB = {"correlation", "missing_labels", "layout"}
-ONLY_SCENARIO = {"classification"}
+#: Options that each kind reads.
+ALL = {"n_features", "n_samples", "noise"}
+SCENARIO = ALL | {"classification", "dial"}
+READ = {
+    "outliers": SCENARIO | {"n_tasks", "n_outlier_tasks"},
+    "pooled": SCENARIO | {"n_tasks"},
+    "independent": SCENARIO | {"n_tasks"},
+    "related": SCENARIO | {"n_tasks"},
+    "clusters": SCENARIO | {"cluster_sizes"},
+    "hierarchy": SCENARIO | {"branching", "level_shares"},
+    "multitab": ALL | {"n_tasks", "n_outlier_tasks", "correlation", "missing_labels", "layout"},
+}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,7 +42,11 @@ def run(options: argparse.Namespace) -> None:
         frame, truth = _generate(options.kind, _given(options), options.random_state)
     except MemoryError as error:
         raise CommandError("there is not enough memory for so many rows") from error
-    except (ValueError, RuntimeError) as error:  # the generator's word on the parameters
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # the generator's word on the parameters
         raise CommandError(first_line(error)) from error
     write_frame(frame, options.data)
     try:
@@ -48,15 +61,43 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the dials that were given, and refuse those that this kind does not have."""
-    is_multitab = options.kind == "multitab"
-    names = sorted(COMMON | ONLY_MULTITAB | ONLY_SCENARIO)
+    """Return the parameters that were given, and refuse those that this kind does not read."""
+    names = sorted(set().union(*READ.values()))
     given = {name: getattr(options, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
-    for name in given.keys() & (ONLY_SCENARIO if is_multitab else ONLY_MULTITAB):
+    given = {name: value for name, value in given.items() if value is not None and value != []}
+    for name in sorted(given.keys() - READ[options.kind]):
         option = name.replace("_", "-")
         raise CommandError(f"--{option} is no option of --kind {options.kind}")
+    if "dial" in given:
+        given["dials"] = _read_dials(given.pop("dial"))
     return given
+
+
+def _read_dials(texts: list[str]) -> dict[str, Any]:
+    """Return the dials by name, with values as numbers where they are."""
+    known = [field.name for field in dataclasses.fields(TaskDials)]
+    dials: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise CommandError(f"there is no dial {name!r}; {hint}")
+        if not equals:
+            raise CommandError(f"--dial {name} has no value: give {name}=VALUE")
+        if name in dials:
+            raise CommandError(f"--dial {name} is given twice")
+        dials[name] = _read_value(value)
+    return dials
+
+
+def _read_value(text: str) -> Any:
+    """Return a number, or a list of numbers between commas; any other text as it is."""
+    try:
+        numbers = read_numbers(text)
+    except ValueError:
+        return text  # the dial's own error says what it wants
+    return numbers if "," in text else numbers[0]
 
 
 def _generate(
@@ -78,27 +119,30 @@ def _generate(
             dials = dials | {"n_samples_per_task": dials["n_samples"]}
             del dials["n_samples"]
         name, arguments = "make_task_scenario", {"scenario": kind} | dials
-        X, Y, truth = make_task_scenario(**arguments, **common)
+        checked = {"dials": TaskDials(**dials["dials"])} if "dials" in dials else {}
+        X, Y, truth = make_task_scenario(**arguments | checked, **common)
         facts = _scenario_facts(truth)
         n_tasks = len(truth.clusters)
     targets = Y.add_prefix("y") if isinstance(Y, pd.DataFrame) else pd.Series(Y, name="target")
     source = {"generator": f"rmtgb.datasets.{name}", "version": __version__}
-    parameters = {"parameters": arguments | {"random_state": random_state}}
+    parameters = {"parameters": _as_json(arguments | {"random_state": random_state})}
     return pd.concat([X, targets], axis=1), source | parameters | {"n_tasks": n_tasks} | facts
 
 
 def _scenario_facts(truth: ScenarioTruth) -> dict[str, Any]:
     """Return the truth of a scenario, with the functions' values in place of the functions."""
-    names = ("outlier_tasks", "clusters", "length_scales", "noise", "noise_free_targets")
-    return {name: _as_json(getattr(truth, name)) for name in names}
+    facts = {name: value for name, value in _fields(truth).items() if name != "functions"}
+    return _as_json(facts | {"function_correlation": truth.function_correlation})
 
 
-def _fields(truth: MultiTabTruth) -> dict[str, Any]:
+def _fields(truth: Any) -> dict[str, Any]:
     return {field.name: getattr(truth, field.name) for field in dataclasses.fields(truth)}
 
 
 def _as_json(value: Any) -> Any:
     """Return the same with lists in place of arrays and tuples, and null for infinities."""
+    if dataclasses.is_dataclass(value):
+        value = _fields(value)
     if isinstance(value, dict):
         return {name: _as_json(item) for name, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -24,6 +24,7 @@ from rmtgb.transfer import (
     safe_combination,
 )
 from rmtgb.transfer.dependence import COLLINEAR, own_parts
+from rmtgb.transfer.frames import numeric_frame
 
 #: Auxiliary tasks that are printed.
 SHOWN_TASKS = 12
@@ -37,7 +38,7 @@ class LinearTasks:
 
     labels: list[Any]
     features: list[str]
-    X: list[np.ndarray]
+    X: list[pd.DataFrame]
     y: list[np.ndarray]
     features_left_out: list[str]
     tasks_left_out: dict[Any, str]  # with the reasons
@@ -72,11 +73,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _find(tasks: LinearTasks, covariance: str) -> Findings:
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # a note says the same
-        estimate = estimate_problem(tasks.X, tasks.y, covariance=covariance)
+        estimate = estimate_problem(
+            dict(zip(tasks.labels, tasks.X, strict=True)),
+            dict(zip(tasks.labels, tasks.y, strict=True)),
+            covariance=covariance,
+        )
     if estimate.note:
         note(estimate.note.removesuffix("."))
     best = optimal_weights(estimate.problem)
-    safe = safe_combination(tasks.X[0], tasks.y[0], estimate.auxiliary_coefficients)
+    safe = safe_combination(tasks.X[0], tasks.y[0], estimate)
     return Findings(tasks, estimate, best, safe)
 
 
@@ -84,11 +89,12 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     """Return numbers per task: complete rows, features that vary and are not collinear."""
     labels = X[task]
     main_label = _find_label(labels, main)
-    features = pd.get_dummies(X.drop(columns=task), drop_first=True, dtype=float).astype(float)
-    whole = np.isfinite(features).all(axis=1) & np.isfinite(y)
+    whole = ~X.drop(columns=task).replace([np.inf, -np.inf], np.nan).isna().any(axis=1)
+    whole &= np.isfinite(y)
     if not whole.all():
         note(f"{counted(int((~whole).sum()), 'row')} with a missing or infinite value left out")
-    features, labels, y = features[whole], labels[whole], y[whole]
+    labels, y = labels[whole], y[whole]
+    features = numeric_frame(X[whole].drop(columns=task), one_hot=True)
     is_main = labels == main_label
     if not is_main.any():
         raise CommandError(f"task {main} has no row without a missing or infinite value")
@@ -102,9 +108,9 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     lost = _without_fit(groups, main_label)
     kept = [label for label in groups if label not in lost]
     if len(kept) < 2:
-        raise CommandError("no other task has rows enough for a linear model of its own")
+        raise CommandError("no other task allows a linear model of its own")
     targets = [y[labels == label].to_numpy() for label in kept]
-    rows = [groups[label].to_numpy() for label in kept]
+    rows = [groups[label] for label in kept]
     return LinearTasks(kept, names, rows, targets, unused, lost)
 
 

@@ -31,6 +31,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def read_numbers(text: str) -> list[int | float]:
+    """Return numbers between commas, as integers where they are written as such.
+
+    Raises
+    ------
+    ValueError
+        If any is no number.
+    """
+    return [
+        int(part) if part.strip().lstrip("-").isdecimal() else float(part)
+        for part in text.split(",")
+    ]
+
+
 def print_aligned(lines: list[list[str]]) -> None:
     """Print a table, the first column flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

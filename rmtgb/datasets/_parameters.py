@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from rmtgb._common import check_integer, check_real
+from rmtgb._common import check_integer, check_real, dimensions
 
 T = TypeVar("T")
 RandomState: TypeAlias = (
@@ -56,11 +56,13 @@ def check_range(name: str, value: Any, low: float, high: float, ends: str = "[]"
 
 def per_task(name: str, values: Any, n_tasks: int, check: Callable[[str, Any], T]) -> list[T]:
     """Return one checked value for each task, of a single value or of one for each task."""
-    if isinstance(values, str) or np.ndim(values) == 0:
+    n_dimensions = dimensions(values)
+    if n_dimensions == 0:
         return [check(name, values)] * n_tasks
-    if np.ndim(values) != 1 or len(values) != n_tasks:
+    if n_dimensions != 1 or len(values) != n_tasks:
+        got = f"shape {np.shape(values)}" if n_dimensions > 0 else f"{values!r}"
         raise ValueError(
             f"{name} must be a single value or have one for each of the {n_tasks} tasks, "
-            f"got shape {np.shape(values)}."
+            f"got {got}."
         )
     return [check(f"{name}[{task}]", value) for task, value in enumerate(values)]

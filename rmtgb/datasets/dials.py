@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb._common import check_integer
+from rmtgb._common import check_integer, dimensions
 from rmtgb.datasets._parameters import check_range
 
 __all__ = ["TaskDials"]
@@ -149,10 +149,9 @@ def _check_prior(prior: object) -> float | tuple[float, ...] | None:
     """Return a share or several; how many there must be depends on the scenario."""
     if prior is None:
         return None
-    if isinstance(prior, str) or np.ndim(prior) == 0:  # type: ignore[arg-type]
+    if dimensions(prior) == 0:
         return check_range("class_prior", prior, 0, 1, "()")
-    values = np.asarray(prior, dtype=object)
-    if values.ndim != 1:
-        raise ValueError(f"class_prior must have one dimension, got shape {values.shape}.")
-    pairs = enumerate(values.tolist())
+    if dimensions(prior) != 1:
+        raise ValueError(f"class_prior must be a share or a sequence of shares, got {prior!r}.")
+    pairs = enumerate(np.asarray(prior, dtype=object).tolist())
     return tuple(check_range(f"class_prior[{task}]", share, 0, 1, "()") for task, share in pairs)

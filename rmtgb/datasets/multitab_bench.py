@@ -14,8 +14,9 @@ from rmtgb._common import FloatArray, IntArray, check_integer
 from rmtgb.datasets._parameters import RandomState, make_generator, per_task
 from rmtgb.datasets.layouts import to_long
 from rmtgb.datasets.multitab_plan import (
-    check_choices,
     check_count,
+    check_dtype,
+    check_layout,
     choose,
     count_test_rows,
     draw_weights,
@@ -87,7 +88,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
         90 % evenly, so that some are rare. A count is drawn from a Poisson distribution whose
         mean rises with the noisy target (see `MultiTabTruth.count_rates`).
     n_classes : int, default=3
-        Number of classes of a task of type "multiclass" or "ordinal", 2 or more.
+        Number of classes of a task of type "multiclass" or "ordinal", 2 to 1000.
     mean_count : float or sequence of float of length n_tasks, default=3.0
         Mean of a task of type "count" over all rows, above 0 and at most 1e6.
     n_outlier_tasks : int, default=0
@@ -169,7 +170,7 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
     n_tasks = check_integer("n_tasks", n_tasks, minimum=1)
     n_features = check_integer("n_features", n_features, minimum=1)
     chosen = choose(preset, n_tasks, degrees=degrees, dtype=dtype, test_size=test_size)
-    check_choices(layout, chosen["dtype"])
+    check_layout(layout)
     counts = np.array(per_task("n_samples", n_samples, n_tasks, check_count))
     n_test = count_test_rows(counts, chosen["test_size"])
     # One stream per purpose: no dial changes what another one draws.
@@ -177,9 +178,10 @@ def make_multitab_bench(  # noqa: PLR0913 - the parameters are the dials of the 
     P, outlier_tasks = relate_tasks(correlation, n_tasks, n_features, n_outlier_tasks)
     weights = draw_weights(weight_rng, P, n_features, n_irrelevant)
     targets = plan_targets(n_tasks, chosen["degrees"], noise, task_types, n_classes, mean_count)
+    kind = check_dtype(chosen["dtype"], targets["noise"])
     missing = plan_missing(targets, missing_labels, missing_dependence)
     truth = MultiTabTruth(weights, P, outlier_tasks=outlier_tasks, **targets, **missing)
-    X, Y = _draw_rows(row_rngs, truth, n_features, counts, np.dtype(chosen["dtype"]))
+    X, Y = _draw_rows(row_rngs, truth, n_features, counts, kind)
     data = _lay_out(X, Y, truth, layout, as_frame, n_test)
     return (*data, truth) if return_truth else data
 

@@ -28,6 +28,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
 _MAX_DEGREE = 20
 # Counts beyond are as good as real numbers; the Poisson distribution of numpy ends at 1e18.
 _MAX_MEAN_COUNT = 1e6
+# The noise floor of a thousand classes takes seconds, and grows with them.
+_MAX_CLASSES = 1000
+# Times a normal number, no infinity among numbers of single precision.
+_MAX_SINGLE_NOISE = 1e35
 # At a slope of ten the labels above the mean are all missing, or all those below it.
 _MAX_DEPENDENCE = 10.0
 
@@ -87,12 +91,25 @@ def _check_type(name: str, value: Any) -> str:
     return str(value)
 
 
-def check_choices(layout: Any, dtype: Any) -> None:
-    """Refuse layouts and types that there are not."""
+def check_layout(layout: Any) -> None:
+    """Refuse a layout that there is not."""
     if not isinstance(layout, str) or layout not in _LAYOUTS:
         raise ValueError(f"layout must be one of {list(_LAYOUTS)}, got {layout!r}.")
-    if np.dtype(dtype) not in (np.float64, np.float32):
-        raise ValueError(f"dtype must be float64 or float32, got {np.dtype(dtype)}.")
+
+
+def check_dtype(dtype: Any, noise: FloatArray) -> np.dtype[Any]:
+    """Return the type of the data, if there is such a one and it can hold the noise."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be float64 or float32, got {dtype!r}.") from error
+    if kind not in (np.float64, np.float32):
+        raise ValueError(f"dtype must be float64 or float32, got {kind}.")
+    if kind == np.float32 and noise.max() > _MAX_SINGLE_NOISE:
+        raise ValueError(
+            f"noise must be at most {_MAX_SINGLE_NOISE:g} in float32, got {noise.max():g}."
+        )
+    return kind
 
 
 def relate_tasks(
@@ -129,6 +146,8 @@ def plan_targets(
     noise_of = per_task("noise", noise, n_tasks, check_noise)
     type_of = per_task("task_types", task_types, n_tasks, _check_type)
     n_classes = check_integer("n_classes", n_classes, minimum=2)
+    if n_classes > _MAX_CLASSES:
+        raise ValueError(f"n_classes must be at most {_MAX_CLASSES}, got {n_classes}.")
     plans = zip(degree_of, noise_of, type_of, strict=True)
     return {
         "degrees": tuple(degree_of),

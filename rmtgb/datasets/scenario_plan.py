@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtgb._common import IntArray, check_integer, check_integers, check_real
+from rmtgb._common import IntArray, check_integer, check_integers, check_real, dimensions
 from rmtgb.datasets._parameters import check_range, per_task
 from rmtgb.datasets.dials import TaskDials
 
 _SCENARIOS = ("outliers", "pooled", "independent", "related", "clusters", "hierarchy")
 _MIXED_SCENARIOS = ("outliers", "related", "clusters")
 _MIXTURE_WEIGHTS = (0.9, 0.1)  # common function of the group, own function of the task
+# Each has a function of hundreds of cosines: no memory holds more.
+_MAX_LEAVES = 1_000_000
 _DEFAULT_LENGTH_SCALE = 0.25  # times the number of features
 
 
@@ -62,9 +65,12 @@ def _mix(groups: IntArray) -> Tree:
 def _branch(branching: Any, level_shares: Any) -> Tree:
     """Return the tree in which all nodes of a level have the same number of branches."""
     branches = check_integers("branching", branching, minimum=1)
+    n_tasks = math.prod(branches.tolist())  # of Python's integers, which do not overflow
+    if n_tasks > _MAX_LEAVES:
+        raise ValueError(f"branching must make at most {_MAX_LEAVES} tasks, got {n_tasks}.")
     n_levels = len(branches) + 1
     shares = [1.0] * n_levels if level_shares is None else level_shares
-    if np.ndim(shares) != 1 or len(shares) != n_levels:
+    if dimensions(shares) != 1 or len(shares) != n_levels:
         raise ValueError(
             f"level_shares must have one value for each of the {n_levels} levels that branching "
             f"has with the root, got {shares!r}."
@@ -74,7 +80,7 @@ def _branch(branching: Any, level_shares: Any) -> Tree:
     ]
     if sum(checked) == 0:
         raise ValueError("level_shares must not all be 0.")
-    tasks = np.arange(branches.prod(), dtype=np.int64)
+    tasks = np.arange(n_tasks, dtype=np.int64)
     below = [int(branches[level:].prod()) for level in range(n_levels)]
     nodes = np.column_stack([tasks // n for n in below])
     weights = np.sqrt(np.array(checked) / sum(checked))

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.linalg import qr
 
-from rmtgb._common import BoolArray, FloatArray
+from rmtgb._common import BoolArray, FloatArray, named
 
 #: Part of a feature's spread that those before it leave over, if it counts as its own. Fits square
 #: it, so that below this they lose more than half of all digits.
 COLLINEAR = 1e-5
-# Of many names in a message, these are enough to find the mistake.
-_SHOWN = 8
 
 
 def own_parts(rows: FloatArray) -> FloatArray:
@@ -56,7 +54,5 @@ def name_dependent(rows: FloatArray, is_constant: BoolArray, features: Sequence[
         parts = own_parts(rows)
         bad = parts <= max(COLLINEAR, parts.min())
         what = "a combination of those before"
-    named = [repr(name) for name, is_bad in zip(features, bad, strict=True) if is_bad]
-    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-    noun = "column" if len(named) == 1 else "columns"
-    return f"{noun} {', '.join(named[:_SHOWN])}{more} ({what})"
+    names = [name for name, is_bad in zip(features, bad, strict=True) if is_bad]
+    return f"{'column' if len(names) == 1 else 'columns'} {named(names)} ({what})"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedBenefit, EstimatedProblem
-from rmtgb.transfer.frames import Tasks, read_tasks
+from rmtgb.transfer.frames import Tasks, are_names, read_tasks
 from rmtgb.transfer.least_squares import Fits, fit_one
 from rmtgb.transfer.problem import LinearTransferProblem, check_covariance
 from rmtgb.transfer.verdicts import (
@@ -62,7 +63,7 @@ def estimate_problem(
     covariance : {"main", "all"} or array-like of shape (d, d), float, optional
         Covariance of the features in which errors count. "main", the default, is that of the main
         task's rows, which is right where features vary otherwise in other tasks. "all" is that of
-        the rows of all tasks about their means.
+        the rows of all tasks about their means. A frame is matched by name with named features.
     fit_intercept : bool, default=True
         Whether each task has an intercept of its own. Rows are then centred within tasks,
         which costs one row of each.
@@ -119,7 +120,7 @@ def estimate_problem(
         raise ValueError(f"level must be a number between 0 and 1, got {level!r}.")
     tasks = read_tasks(X_list, y_list, task=task, main=main, one_hot=one_hot)
     fits = _fit_tasks(tasks, fit_intercept)
-    whose, metric = _read_covariance(covariance, fits)
+    whose, metric = _read_covariance(covariance, fits, tasks)
     note = _covariance_note(fits)
     if note:
         warnings.warn(note, UserWarning, stacklevel=2)
@@ -166,7 +167,9 @@ def _residuals(tasks: Tasks, fits: Fits, fit_intercept: bool) -> list[FloatArray
     return [r - r.mean() for r in residuals] if fit_intercept else residuals
 
 
-def _read_covariance(covariance: npt.ArrayLike | str | None, fits: Fits) -> tuple[str, FloatArray]:
+def _read_covariance(
+    covariance: npt.ArrayLike | str | None, fits: Fits, tasks: Tasks
+) -> tuple[str, FloatArray]:
     """Return whose covariance counts, and which that is."""
     if covariance is None or (isinstance(covariance, str) and covariance == "main"):
         return "main", fits.moments[0] / fits.counts[0]
@@ -174,10 +177,23 @@ def _read_covariance(covariance: npt.ArrayLike | str | None, fits: Fits) -> tupl
         if covariance != "all":
             raise ValueError(f'covariance must be "main", "all" or a matrix, got {covariance!r}.')
         return "all", fits.moments.sum(axis=0) / fits.counts.sum()
+    if isinstance(covariance, pd.DataFrame) and are_names(tasks.features):
+        covariance = _matched(covariance, tasks.features)
     d = fits.coefficients.shape[1]
     metric = as_floats("covariance", covariance, (d, d))
     check_covariance("covariance", metric, singular=False)
     return "given", metric
+
+
+def _matched(covariance: pd.DataFrame, features: tuple[Any, ...]) -> pd.DataFrame:
+    """Return rows and columns of a covariance in the order of the features."""
+    names = list(features)
+    for labels in (covariance.index, covariance.columns):
+        if labels.has_duplicates or set(labels) != set(names):
+            raise ValueError(
+                f"covariance must have a row and a column for each of {names}, got {list(labels)}."
+            )
+    return covariance.loc[names, names]
 
 
 def _covariance_note(fits: Fits) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from rmtgb._common import BoolArray, FloatArray, as_floats, counted
-
-# Of many names in a message, these are enough to find the mistake.
-_SHOWN = 8
+from rmtgb._common import BoolArray, FloatArray, as_floats, counted, named, real_numbers
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,12 @@ class Tasks:
     X: list[FloatArray]
     y: list[FloatArray]
     labels: tuple[Any, ...]  # numbers where the data have none
-    features: tuple[Any, ...]
+    features: tuple[Any, ...]  # numbers where the data have no names
+
+
+def are_names(features: tuple[Any, ...]) -> bool:
+    """Tell whether features are called otherwise than by their numbers."""
+    return features != tuple(range(len(features)))
 
 
 def read_tasks(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool) -> Tasks:
@@ -55,15 +58,22 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
         rows = as_floats("X", X, (None, None))
         return Tasks([rows], [as_floats("y", y, (len(rows),))], ("main",), ())
     if task is not None:
-        chosen = _rows_of(frame, task, main)
-        y = y if isinstance(y, str) else np.asarray(y)[chosen]
-        frame = frame.loc[chosen].drop(columns=task)
-    frame, target = _split_target(frame, y, "of the main task")
+        _, parts = _find_tasks(frame, task, main)
+        frame, target = _split_target(frame, y, "of all tasks", task)
+        frame, target = frame.loc[parts[0]], target[parts[0]]
+    elif main is not None:
+        raise TypeError("main is a label in the column of labels: give its name, task, as well.")
+    else:
+        frame, target = _split_target(frame, y, "of the main task")
     numbers = numeric_frame(frame, one_hot, drop_first=features is None)
     if features is not None:
         numbers = _in_order(numbers, list(features), "the main task")
-    rows = _as_rows(numbers, "the main task")
-    return Tasks([rows], [as_floats("y", target, (len(rows),))], ("main",), tuple(numbers.columns))
+    return Tasks(
+        [_as_rows(numbers, "the main task")],
+        [_as_target(target, "the main task")],
+        ("main",),
+        tuple(numbers.columns),
+    )
 
 
 def as_pandas(X: Any) -> pd.DataFrame | None:
@@ -83,54 +93,53 @@ def as_pandas(X: Any) -> pd.DataFrame | None:
 def _from_frame(frame: pd.DataFrame, y: Any, task: Any, main: Any, one_hot: bool) -> Tasks:
     if task is None:
         raise TypeError("A frame of all tasks needs task, the name of the column of their labels.")
-    is_main = _rows_of(frame, task, main)
-    labels = frame[task]
-    frame, target = _split_target(frame.drop(columns=task), y, "of all tasks")
+    labels, parts = _find_tasks(frame, task, main)
+    if len(labels) < 2:
+        raise ValueError(f"There is no task but {labels[0]!r}: one or more others are needed.")
+    frame, target = _split_target(frame, y, "of all tasks", task)
     numbers = numeric_frame(frame, one_hot)
-    found = [labels[is_main].iloc[0]]
-    found += list(pd.unique(labels[~is_main]))
-    if len(found) < 2:
-        raise ValueError(f"There is no task but {found[0]!r}: one or more others are needed.")
-    parts = [(labels == label).to_numpy(dtype=bool) for label in found]
-    names = [f"task {label}" for label in found]
+    names = [f"task {label}" for label in labels]
     return Tasks(
         [_as_rows(numbers.loc[part], name) for part, name in zip(parts, names, strict=True)],
         [_as_target(target[part], name) for part, name in zip(parts, names, strict=True)],
-        tuple(found),
+        tuple(labels),
         tuple(numbers.columns),
     )
 
 
-def _rows_of(frame: pd.DataFrame, task: Any, main: Any) -> BoolArray:
-    """Return the rows of the main task, and refuse labels that are missing."""
-    if task not in frame.columns:
+def _find_tasks(frame: pd.DataFrame, task: Any, main: Any) -> tuple[list[Any], list[BoolArray]]:
+    """Return the labels of the tasks, the main one first, and which rows are of each."""
+    _refuse_twice(frame, "of all tasks")
+    if not isinstance(task, Hashable) or task not in frame.columns:
         raise ValueError(f"There is no column {task!r}; {_hint(task, list(frame.columns))}.")
-    labels = frame[task]
-    if labels.isna().any():
-        raise ValueError(
-            f"The task column {task!r} has {counted(int(labels.isna().sum()), 'missing label')}."
-        )
     if main is None:
         raise TypeError("A frame of all tasks needs main, the label of the main task.")
-    chosen: BoolArray = (labels == main).to_numpy(dtype=bool)
-    if not chosen.any():
-        known = pd.unique(labels).tolist()
+    if len(frame) == 0:
+        raise ValueError("The frame of all tasks has no rows.")
+    codes, labels = pd.factorize(frame[task])
+    if (codes < 0).any():
+        count = counted(int((codes < 0).sum()), "missing label")
+        raise ValueError(f"The task column {task!r} has {count}.")
+    known = labels.tolist()
+    first = known.index(main) if isinstance(main, Hashable) and main in known else None
+    if first is None:
         raise ValueError(f"No row is of task {main!r}; {_hint(main, known)}.")
-    return chosen
+    order = [first, *(code for code in range(len(known)) if code != first)]
+    return [known[code] for code in order], [codes == code for code in order]
 
 
 def _from_dict(X: Mapping[Any, Any], y: Any, main: Any, one_hot: bool) -> Tasks:
     if len(X) == 0:
         raise ValueError("X must have two or more tasks, got an empty dict.")
     first = next(iter(X)) if main is None else main
-    if first not in X:
+    if not isinstance(first, Hashable) or first not in X:
         raise ValueError(f"There is no task {first!r}; {_hint(first, list(X))}.")
     labels = [first, *(label for label in X if label != first)]
     if isinstance(y, Mapping):
         if set(y) != set(X):
             raise ValueError(f"X and y must have the same tasks, got {list(X)} and {list(y)}.")
         targets = [y[label] for label in labels]
-    elif isinstance(y, str):
+    elif np.isscalar(y):
         targets = [y] * len(labels)
     else:
         raise TypeError(
@@ -141,6 +150,8 @@ def _from_dict(X: Mapping[Any, Any], y: Any, main: Any, one_hot: bool) -> Tasks:
 
 
 def _from_sequences(X_list: Any, y_list: Any, one_hot: bool) -> Tasks:
+    if np.isscalar(y_list) and isinstance(X_list, Sequence) and not isinstance(X_list, str):
+        y_list = [y_list] * len(X_list)
     for name, value in (("X_list", X_list), ("y_list", y_list)):
         if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
             raise TypeError(
@@ -163,6 +174,8 @@ def _from_parts(X: list[Any], y: list[Any], labels: list[Any], one_hot: bool) ->
     if len(X) < 2:
         raise _wrong_number(len(X), len(y))
     if all(frame is None for frame in frames):
+        if any(np.isscalar(target) for target in y):
+            raise TypeError("y names a column, which only frames have: give an array per task.")
         return _from_arrays(X, y, labels)
     names = [f"task {label}" for label in labels]
     if any(frame is None for frame in frames):
@@ -175,6 +188,10 @@ def _from_parts(X: list[Any], y: list[Any], labels: list[Any], one_hot: bool) ->
     ordered = [
         _in_order(frame, columns, name) for (frame, _), name in zip(split, names, strict=True)
     ]
+    for (frame, _), name in zip(split, names, strict=True):
+        extra = [column for column in frame.columns if column not in columns]
+        if extra:
+            raise ValueError(f"{name} has a column {extra[0]!r} that the main task has not.")
     ends = np.cumsum([0, *map(len, ordered)])
     # All at once, so that a category that one task has not still has its column there.
     numbers = numeric_frame(pd.concat(ordered, ignore_index=True), one_hot)
@@ -196,35 +213,44 @@ def _from_arrays(X: list[Any], y: list[Any], labels: list[Any]) -> Tasks:
     return Tasks(rows, targets, tuple(labels), tuple(range(rows[0].shape[1])))
 
 
-def _split_target(frame: pd.DataFrame, y: Any, whose: str) -> tuple[pd.DataFrame, Any]:
+def _split_target(
+    frame: pd.DataFrame, y: Any, whose: str, task: Any = None
+) -> tuple[pd.DataFrame, npt.NDArray[Any]]:
     """Return the features and the target, which is a column of the frame or beside it."""
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()].tolist()
-        raise ValueError(f"The frame {whose} has more than one column {twice[0]!r}.")
-    if isinstance(y, str):
+    _refuse_twice(frame, whose)
+    if task is not None:
+        frame = frame.drop(columns=task)
+    if np.isscalar(y):
+        if y == task:
+            raise ValueError(f"The target and the labels are both said to be column {y!r}.")
         if y not in frame.columns:
             raise ValueError(
                 f"The frame {whose} has no target column {y!r}; {_hint(y, list(frame.columns))}."
             )
         return frame.drop(columns=y), frame[y].to_numpy()
-    target = np.asarray(y)
+    target = np.asanyarray(y)  # so that masked values stay so
     if target.shape != (len(frame),):
         raise ValueError(
-            f"The target {whose} must have shape ({len(frame)},), got {target.shape}."
+            f"The target {whose} must be the name of a column, or have shape ({len(frame)},), "
+            f"got shape {target.shape}."
         )
     return frame, target
 
 
+def _refuse_twice(frame: pd.DataFrame, whose: str) -> None:
+    """Refuse a frame with two columns of one name."""
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        raise ValueError(f"The frame {whose} has more than one column {twice[0]!r}.")
+
+
 def _in_order(frame: pd.DataFrame, columns: list[Any], name: str) -> pd.DataFrame:
-    """Return the columns in the order asked for; both must have the same."""
+    """Return the columns asked for."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise ValueError(
             f"{name} has no column {missing[0]!r}; {_hint(missing[0], list(frame.columns))}."
         )
-    extra = [column for column in frame.columns if column not in columns]
-    if extra and name != "the main task":
-        raise ValueError(f"{name} has a column {extra[0]!r} that the main task has not.")
     return frame[columns]
 
 
@@ -250,12 +276,24 @@ def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -
     ------
     TypeError
         If a column holds something else; it is named.
+    ValueError
+        If a text or category is missing, or an indicator would have the name of another column.
     """
     texts = [name for name in frame.columns if not _is_numeric(frame[name])]
     for name in texts:
         _check_texts(frame[name], one_hot)
     if texts:
+        # What no row holds is left out, or it could be the first, that has no indicator.
+        frame = frame.copy()
+        for name in texts:
+            frame[name] = frame[name].astype("category").cat.remove_unused_categories()
         frame = pd.get_dummies(frame, columns=texts, drop_first=drop_first, dtype=float)
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        raise ValueError(
+            f"An indicator of a category would be called {twice[0]!r}, as another column is: "
+            "rename one."
+        )
     return frame.astype("float64")
 
 
@@ -291,6 +329,8 @@ def _check_texts(column: pd.Series, one_hot: bool) -> None:
 
 def _as_rows(numbers: pd.DataFrame, name: str) -> FloatArray:
     """Return an array, and refuse missing and infinite values by the name of the column."""
+    if numbers.shape[1] == 0:
+        raise ValueError(f"{name} has no column of features.")
     rows = numbers.to_numpy(dtype=np.float64)
     for kind, bad in (("missing", np.isnan(rows)), ("infinite", np.isinf(rows))):
         if bad.any():
@@ -301,7 +341,13 @@ def _as_rows(numbers: pd.DataFrame, name: str) -> FloatArray:
 
 
 def _as_target(target: Any, name: str) -> FloatArray:
-    return as_floats(f"The target of {name}", target, (None,))
+    values = real_numbers(f"The target of {name}", target)
+    for kind, bad in (("missing", np.isnan(values)), ("infinite", np.isinf(values))):
+        if bad.any():
+            raise ValueError(
+                f"The target of {name} has {counted(int(bad.sum()), f'{kind} value')}."
+            )
+    return values
 
 
 def _hint(name: Any, known: list[Any]) -> str:
@@ -310,5 +356,4 @@ def _hint(name: Any, known: list[Any]) -> str:
     close = difflib.get_close_matches(str(name), texts, n=1)
     if close:
         return f"did you mean {known[texts.index(close[0])]!r}"
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"there are {', '.join(repr(other) for other in known[:_SHOWN])}{more}"
+    return f"there are {named(known)}"

@@ -11,7 +11,7 @@ from rmtgb.transfer.basic_errors import main_only_error, pooled_rows_error
 from rmtgb.transfer.equivalents import NoEquivalentError, equivalent_parts
 from rmtgb.transfer.one_auxiliary import RandomDesignError, weights_at
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem
-from rmtgb.transfer.quadratic import least_quadratic_form
+from rmtgb.transfer.quadratic import least_linear, least_quadratic_form
 from rmtgb.transfer.results import OptimalWeights
 from rmtgb.transfer.weighting import weighted_error
 
@@ -238,15 +238,5 @@ def _convex_programme(
     share /= share.sum()
     value, slope = value_and_slope(share)
     # Convexity: no point of the simplex is below the tangent plane at this one.
-    lowest = _least_linear(slope, np.minimum(1.0, n / d))
+    lowest = least_linear(slope, np.zeros_like(n), np.minimum(1.0, n / d))
     return share, value + float(lowest - slope @ share)
-
-
-def _least_linear(slope: FloatArray, upper: FloatArray) -> float:
-    """Return the least ``slope @ p`` over shares with upper limits that sum to one."""
-    left, total = 1.0, 0.0
-    for task in np.argsort(slope):
-        part = min(upper[task], left)
-        total += part * slope[task]
-        left -= part
-    return total

@@ -37,3 +37,18 @@ def least_quadratic_form(C: FloatArray) -> FloatArray:
     y, _ = nnls(system, np.append(np.zeros(len(C)), weight))
     shares: FloatArray = y / y.sum()
     return shares
+
+
+def least_linear(slope: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
+    """Return the least ``slope @ p`` over shares within limits that sum to one.
+
+    Parameters
+    ----------
+    slope, lower, upper : ndarray of shape (n,), float64
+        The limits' sums are at most and at least one.
+    """
+    order = np.argsort(slope)
+    room = (upper - lower)[order]
+    before = np.cumsum(room) - room
+    added = np.clip(1.0 - lower.sum() - before, 0.0, room)
+    return float(slope @ lower + slope[order] @ added)

@@ -175,9 +175,12 @@ class OptimalWeights(Result):
     gap : float
         ``error - lower_bound``.
     status : {"exact", "approximation"}
-        "exact": the error is exact and the minimum is global up to `gap`.
+        "exact": the error is exact and the minimum is global up to `gap`. "approximation", of
+        several auxiliary tasks: `lower_bound` is approximate, and so is the error if `note` is
+        empty.
     note : str
-        What else there is to say; may be empty.
+        Says if no better weights were found and confirmed by simulation than those with an exact
+        error, which are returned then; otherwise empty.
     """
 
     weights: FloatArray
@@ -203,7 +206,8 @@ class SubsetChoice(Result):
     main_only_error : float
         Error of the main task alone.
     status : {"exact"}
-        All subsets were tried.
+        The error is exact, and no subset has a smaller one: those that were not tried are behind
+        proven bounds.
     """
 
     tasks: tuple[int, ...]

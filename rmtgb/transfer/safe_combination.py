@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedProblem
-from rmtgb.transfer.frames import Tasks, read_main
+from rmtgb.transfer.frames import Tasks, are_names, read_main
 from rmtgb.transfer.least_squares import fit_one
 from rmtgb.transfer.results import SafeCombination
 
@@ -79,8 +80,9 @@ def safe_combination(
         note = "No weight is safe with less than three features."
         return SafeCombination(main_only, 0.0, main_only, note=note)
     difference = auxiliary - main_only
-    distance2 = float(difference @ S @ difference)
     most = (d - 2) * noise * (n - d) / (n - d + 2)
+    with np.errstate(over="ignore"):  # infinitely far away, the weight is 0
+        distance2 = float(difference @ S @ difference)
     weight = 1.0 if distance2 <= most else most / distance2
     return SafeCombination(main_only + weight * difference, weight, main_only)
 
@@ -88,9 +90,11 @@ def safe_combination(
 def _names(coefficients: Any) -> list[Any] | None:
     """Return the names of the columns that coefficients belong to, if they have any."""
     if isinstance(coefficients, EstimatedProblem):
-        named = coefficients.features != tuple(range(len(coefficients.features)))
-        return list(coefficients.features) if named else None
+        return list(coefficients.features) if are_names(coefficients.features) else None
     if isinstance(coefficients, pd.Series):
+        if coefficients.index.has_duplicates:
+            twice = coefficients.index[coefficients.index.duplicated()].tolist()
+            raise ValueError(f"auxiliary_coefficients has more than one entry {twice[0]!r}.")
         return list(coefficients.index)
     return None
 

@@ -23,6 +23,7 @@ import numpy as np
 from rmtgb._common import BoolArray, FloatArray
 from rmtgb.transfer.basic_errors import kappa, main_only_error, pooled_rows_error
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem
+from rmtgb.transfer.quadratic import least_linear
 from rmtgb.transfer.results import SubsetChoice
 
 # Relative difference of errors that is rounding.
@@ -214,7 +215,7 @@ def _least_on_shares(
     for step in range(_STEPS):
         slope = 2 * Aq + linear
         if step % _BOUND_EVERY == 0:
-            tangent = q @ Aq + linear @ q + _least_linear(slope, lower, upper) - slope @ q
+            tangent = q @ Aq + linear @ q + least_linear(slope, lower, upper) - slope @ q
             bound = max(bound, float(tangent))
             if bound >= enough:
                 break
@@ -231,13 +232,3 @@ def _least_on_shares(
         q[down] -= move
         Aq = Aq + move * (A[:, up] - A[:, down])
     return bound
-
-
-def _least_linear(slope: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-    """Return the least ``slope @ p`` over shares within limits that sum to one."""
-    order = np.argsort(slope)
-    room = (upper - lower)[order]
-    left = 1.0 - lower.sum()
-    before = np.cumsum(room) - room
-    added = np.clip(left - before, 0.0, room)
-    return float(slope @ lower + slope[order] @ added)

@@ -477,7 +477,8 @@ def test_classes_of_a_hierarchy_are_balanced():
         ({"class_prior": 1.0}, ValueError, r"class_prior must be in \(0, 1\), got 1"),
         ({"class_prior": "half"}, TypeError, "class_prior must be a real number"),
         ({"class_prior": [0.5, 0.0]}, ValueError, r"class_prior\[1\] must be in \(0, 1\)"),
-        ({"class_prior": [[0.5]]}, ValueError, "class_prior must have one dimension"),
+        ({"class_prior": [[0.5]]}, ValueError, "class_prior must be a share or a sequence"),
+        ({"class_prior": [[0.5], [0.5, 0.5]]}, ValueError, "class_prior must be a share or a se"),
     ],
 )
 def test_bad_dials(dials, error, message):
@@ -498,6 +499,13 @@ def test_bad_dials(dials, error, message):
         ({"noise": [0.1, 0.2]}, ValueError, r"noise must be a single value .* 3 tasks"),
         ({"noise": [0.1, 0.2, -1]}, ValueError, r"noise\[2\] must be a finite number >= 0"),
         ({"scenario": "hierarchy", "branching": ()}, ValueError, "branching must be a sequence"),
+        ({"scenario": "hierarchy", "branching": (2**32, 2**32)}, ValueError, "at most 1000000"),
+        (
+            {"scenario": "hierarchy", "level_shares": [[1], [2, 3], 1, 1]},
+            ValueError,
+            "level_shares must have one value for each of the 4 levels",
+        ),
+        ({"noise": [[1], [2, 3]]}, ValueError, "noise must be a single value or have one for"),
         ({"scenario": "hierarchy", "branching": (2, 0)}, ValueError, r"branching\[1\] must be >="),
         (
             {"scenario": "hierarchy", "level_shares": (1, 1)},

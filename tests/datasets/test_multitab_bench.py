@@ -594,6 +594,13 @@ def test_any_dials(
         ({"task_types": "text"}, ValueError, r"one of \['regression', 'binary'.*got 'text'"),
         ({"task_types": ["binary"] * 6 + [3]}, ValueError, r"task_types\[6\] must be one of"),
         ({"n_classes": 1}, ValueError, "n_classes must be >= 2"),
+        ({"n_classes": 10**9}, ValueError, "n_classes must be at most 1000"),
+        ({"dtype": "abc"}, TypeError, "dtype must be float64 or float32, got 'abc'"),
+        (
+            {"dtype": "float32", "noise": 1e40},
+            ValueError,
+            r"at most 1e\+35 in float32, got 1e\+40",
+        ),
         ({"missing_labels": 1.0}, ValueError, r"missing_labels must be in \[0, 1\)"),
         ({"missing_labels": -0.1}, ValueError, "missing_labels must be in"),
         ({"n_irrelevant": -1}, ValueError, "n_irrelevant must be >= 0"),

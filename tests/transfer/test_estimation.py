@@ -606,3 +606,18 @@ def test_whether_there_is_an_intercept_is_yes_or_no(fit_intercept):
         estimate_problem(X, y, fit_intercept=fit_intercept)
     with pytest.raises(TypeError, match="fit_intercept must be True or False, got"):
         safe_combination(X[0], y[0], W[1], fit_intercept=fit_intercept)
+
+
+@pytest.mark.parametrize("covariance", ["main", "all"])
+def test_very_different_units_of_features_do_not_matter(covariance):
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((n, 3)) for n in (30, 40)]
+    y = [rows @ np.ones(3) + rng.standard_normal(len(rows)) for rows in X]
+    units = np.array([1e-12, 1.0, 1e12])
+    plain = estimate_problem(X, y, covariance=covariance)
+    scaled = estimate_problem([rows * units for rows in X], y, covariance=covariance)
+    assert_allclose(scaled.coefficients * units, plain.coefficients, rtol=1e-9)
+    for one, other in zip(scaled.each, plain.each, strict=True):
+        assert_allclose(one.benefit, other.benefit, rtol=1e-9)
+        assert_allclose([one.p_helps, one.p_hurts], [other.p_helps, other.p_hurts], rtol=1e-9)
+    assert_allclose(scaled.shift_gram, plain.shift_gram, rtol=1e-9)

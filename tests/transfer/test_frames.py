@@ -93,6 +93,61 @@ def test_texts_become_indicators_on_request(frame, kind):
     same(estimate, estimate_problem(coded, "y", task="site", main="north"))
 
 
+def test_a_category_of_no_row_has_no_indicator(frame):
+    texts = pd.Series(np.resize(["u", "v", "w"], len(frame)), index=frame.index)
+    expected = estimate_problem(
+        frame.assign(kind=texts), "y", task="site", main="north", one_hot=True
+    )
+    kind = pd.Categorical(texts, categories=["t", "u", "v", "w"])
+    estimate = estimate_problem(
+        frame.assign(kind=kind), "y", task="site", main="north", one_hot=True
+    )
+    assert estimate.features == ("a", "b", "c", "kind_v", "kind_w")
+    same(estimate, expected)
+
+
+def test_an_indicator_does_not_share_its_name(frame):
+    texts = np.resize(["u", "v", "w"], len(frame))
+    with pytest.raises(ValueError, match="would be called 'kind_v', as another column is"):
+        estimate_problem(
+            frame.assign(kind=texts, kind_v=frame["a"] ** 2),
+            "y",
+            task="site",
+            main="north",
+            one_hot=True,
+        )
+
+
+def test_rows_may_have_any_index_and_columns_any_name(frame):
+    expected = estimate_problem(frame, "y", task="site", main="north")
+    same(expected, estimate_problem(frame.set_axis([0] * 75), "y", task="site", main="north"))
+    numbered = frame.set_axis(range(5), axis=1)
+    same(expected, estimate_problem(numbered, 3, task=4, main="north"))
+    parts = {label: rows[range(4)] for label, rows in numbered.groupby(4, sort=False)}
+    same(expected, estimate_problem(parts, 3, main="north"))
+    same(expected, estimate_problem([parts[label] for label in expected.labels], 3))
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "category"])
+def test_labels_are_plain_values(frame, kind):
+    frame["site"] = frame["site"].map({"north": 0, "south": 1, "east": 2}).astype(kind)
+    labels = estimate_problem(frame, "y", task="site", main=0).labels
+    assert sorted(labels) == [0, 1, 2]
+    assert labels[0] == 0
+    assert {type(label) for label in labels} <= {int, float}
+
+
+def test_a_covariance_in_a_frame_is_matched_by_name(frame):
+    C = pd.DataFrame(np.diag([1.0, 4.0, 9.0]), index=list("abc"), columns=list("abc"))
+    of_frame = {"task": "site", "main": "north"}
+    expected = estimate_problem(frame, "y", covariance=C.to_numpy(), **of_frame)
+    same(expected, estimate_problem(frame, "y", covariance=C[list("cab")], **of_frame))
+    with pytest.raises(ValueError, match=r"each of \['a', 'b', 'c'\], got \['a', 'b', 'z'\]"):
+        estimate_problem(frame, "y", covariance=C.rename(columns={"c": "z"}), **of_frame)
+    X, y = arrays(frame, expected.labels)
+    same(expected, estimate_problem(X, y, covariance=C))  # arrays have no names to match
+
+
 def test_numbers_of_any_type_are_numbers(frame):
     one = estimate_problem(frame, "y", task="site", main="north")
     other = frame.assign(a=frame["a"].astype("Float64"), b=frame["b"].astype(object))
@@ -125,7 +180,13 @@ def spoil(frame, label, column, value, n=1):
             TypeError,
             "Column 'when' is of type datetime64.* neither number nor text",
         ),
-        (lambda f: spoil(f, "east", "y", np.nan), ValueError, "target of task east must be fin"),
+        (lambda f: spoil(f, "east", "y", np.nan), ValueError, "of task east has 1 missing value"),
+        (lambda f: spoil(f, "east", "y", np.inf), ValueError, "of task east has 1 infinite value"),
+        (lambda f: f.assign(y=1e200 * f["y"]), ValueError, "target of task north has .* unit"),
+        (lambda f: f.assign(a=1e-200 * f["a"]), ValueError, "'a' of task north has .* unit"),
+        (lambda f: f[["y", "site"]], ValueError, "task north has no column of features"),
+        (lambda f: f[:0], ValueError, "frame of all tasks has no rows"),
+        (lambda f: pd.concat([f, f["site"]], axis=1), ValueError, "more than one column 'site'"),
         (lambda f: f.rename(columns={"y": "score"}), ValueError, "no target column 'y'; there"),
         (
             lambda f: f.rename(columns={"site": "sites"}),
@@ -176,8 +237,21 @@ def test_arguments_that_do_not_fit(frame):
         estimate_problem(X, y, one_hot="yes")
     with pytest.raises(TypeError, match="X_list must be a sequence with an item per task"):
         estimate_problem(3, y)
-    with pytest.raises(ValueError, match=r"target of all tasks must have shape \(75,\)"):
-        estimate_problem(frame.drop(columns="y"), y[0], task="site", main="north")
+    for wrong in (y[0], None):
+        with pytest.raises(ValueError, match=r"name of a column, or have shape \(75,\), got sh"):
+            estimate_problem(frame.drop(columns="y"), wrong, task="site", main="north")
+    masked = np.ma.masked_greater(frame.pop("y").to_numpy(), 1)
+    with pytest.raises(TypeError, match="target of task north must not have masked values"):
+        estimate_problem(frame, masked, task="site", main="north")
+    frame["y"] = masked.data
+    with pytest.raises(ValueError, match="labels are both said to be column 'site'"):
+        estimate_problem(frame, "site", task="site", main="north")
+    with pytest.raises(ValueError, match=r"There is no column \['site'\]"):
+        estimate_problem(frame, "y", task=["site"], main="north")
+    with pytest.raises(ValueError, match=r"No row is of task \['north'\]"):
+        estimate_problem(frame, "y", task="site", main=["north"])
+    with pytest.raises(TypeError, match="names a column, which only frames have"):
+        estimate_problem(X, "y")
 
 
 # --- the safe combination ------------------------------------------------------------------
@@ -219,5 +293,17 @@ def test_errors_of_a_safe_combination_name_the_column(frame):
         safe_combination(alone.assign(b="x"), "y", W)
     with pytest.raises(ValueError, match=r"main task are collinear .* column 'b' \(constant"):
         safe_combination(alone.assign(b=1.0), "y", W)
+    with pytest.raises(ValueError, match="more than one entry 'b'"):
+        safe_combination(alone, "y", pd.Series(W, index=list("abb")))
+    with pytest.raises(TypeError, match="give its name, task, as well"):
+        safe_combination(frame, "y", W, main="north")
+    for wrong in (alone["y"], None):
+        with pytest.raises(ValueError, match=r"or have shape \(75,\), got shape"):
+            safe_combination(frame.drop(columns="y"), wrong, W, task="site", main="north")
     with pytest.raises(TypeError, match="task and main are for frames"):
         safe_combination(alone[list("abc")].to_numpy(), alone["y"], W, main="north")
+
+
+def test_coefficients_far_away_have_no_weight(frame):
+    X, y = arrays(frame)
+    assert safe_combination(X[0], y[0], 1e200 * W).weight == 0
