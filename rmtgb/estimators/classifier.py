@@ -73,15 +73,13 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     partition_regularization : float, default=0.1
         How strongly outlier weights are held at their start, >= 0.
     task_baseline : {"auto", "linear", "shrunken", "global", "zero"}, default="auto"
-        b, and what features of tasks' own there are. "shrunken": an offset for each task,
-        estimated together with S, and shrunken towards the population's by as much as its few
-        rows or its noise demand. "linear": besides, the prediction of a linear mixed model (an
-        intercept and slopes for each task, shrunken likewise) is one more feature. "auto": linear
-        where validation rows prefer it. "global": the best constant for all. "zero": none.
+        b. "shrunken": an offset for each task, estimated together with S and shrunken as its few
+        rows or its noise demand. "linear": besides, the prediction of a linear mixed model, with
+        shrunken slopes for each task, is one more feature. "auto": linear where validation rows
+        prefer it. "global": the best constant for all. "zero": none.
     cluster_tasks : bool, default=True
-        Whether to look for three or more clusters of tasks that have a function in common,
-        where stage lengths are chosen. If validation rows prefer it, the cluster becomes a
-        categorical feature of stage 1, in place of stage 2.
+        Whether to look for three or more clusters of tasks that have a function in common.
+        If validation rows prefer it, the cluster is one more feature, in place of stage 2.
     max_bins : int, default=255
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
@@ -106,8 +104,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     early_stopping : "auto" or bool, default="auto"
         Whether to choose the lengths of the stages on validation rows, and to fit all rows
         anew with these. "auto" does so from a sum of weights of 20 (20 rows without
-        weights) on, or if ``fit`` is given ``X_val``. Below some 2000 rows several choices of
-        validation rows decide together.
+        weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
     n_iter_no_change : int, default=30

@@ -103,11 +103,10 @@ class TestStagedPredictions:
             np.testing.assert_allclose(staged[-1], model.predict_proba(data.X), rtol=1e-12)
 
     def test_each_is_that_of_a_shorter_model(self):
-        model, data = fit("squared_error", n_iter_shared=3, n_iter_partition=0, n_iter_task=0)
+        settings = {"task_baseline": "global", "n_iter_partition": 0, "n_iter_task": 0}
+        model, data = fit("squared_error", n_iter_shared=3, **settings)
         for rounds, prediction in enumerate(model.staged_predict(data.X), start=1):
-            shorter, _ = fit(
-                "squared_error", n_iter_shared=rounds, n_iter_partition=0, n_iter_task=0
-            )
+            shorter, _ = fit("squared_error", n_iter_shared=rounds, **settings)
             np.testing.assert_allclose(prediction, shorter.predict(data.X), rtol=1e-9)
 
     def test_tasks_of_different_lengths(self):
@@ -126,12 +125,12 @@ class TestStages:
         assert model.train_score_ == {}
         assert model.validation_score_ == {}
 
-    @pytest.mark.parametrize("n_rows", [39, 40])  # of each of five tasks
-    def test_auto_stops_early_from_200_rows_on(self, n_rows):
+    @pytest.mark.parametrize("n_rows", [3, 4])  # of each of five tasks
+    def test_auto_stops_early_from_20_rows_on(self, n_rows):
         data = school(n_rows=n_rows)
         model = RMTGBRegressor(task_feature="school", **few_rounds(4) | {"early_stopping": "auto"})
         model.fit(data.X, data.y)
-        assert bool(model.validation_score_) == (n_rows == 40)
+        assert bool(model.validation_score_) == (n_rows == 4)
 
     @pytest.mark.parametrize("case", ["squared_error", "absolute_error", "multiclass"])
     def test_chosen_lengths_and_their_curves(self, case):
