@@ -234,6 +234,7 @@ def test_sarcos(offline):
         datasets.fetch_sarcos(layout="tall")
 
 
+@pytest.mark.slow
 def test_fetched_data_can_be_fitted(offline):
     bunch = datasets.fetch_abalone()
     model = RMTGBRegressor(task_feature=bunch.task_feature, n_iter_shared=2, n_iter_task=1)
