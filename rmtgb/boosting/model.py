@@ -220,10 +220,14 @@ class ThreeStageModel:
         ndarray of float64 of shape (n_outputs, n)
             A new array each time.
         """
-        rows = self._rows(X, task_codes)
-        rows.prediction[:] = self.tasks.baseline_of(task_codes).T
+        rows, offset = self._rows(X, task_codes), self.tasks.baseline_of(task_codes).T
+        rows.prediction[:] = 0.0
         shared, first, second, own = self.parts
-        for stage in ((shared,), (first, second), (own,)):
+        for r in range(self.shared.n_rounds):  # b after S, as in :meth:`raw`
+            self._add(shared, rows, task_codes, r, r + 1)
+            yield rows.prediction + offset
+        rows.prediction += offset
+        for stage in ((first, second), (own,)):
             for r in range(int(np.max(stage[0].trees.n_rounds, initial=0))):
                 for part in stage:
                     self._add(part, rows, task_codes, r, r + 1)

@@ -34,6 +34,7 @@ def fit_every_path() -> None:
         "n_iter_task": 2,
         "min_samples_leaf": 5,
         "early_stopping": True,
+        "task_baseline": "linear",
         "random_state": 0,
     }
     for estimator, target in (

@@ -95,7 +95,7 @@ class TestStagedPredictions:
         staged = list(model.staged_predict(data.X))
         assert len(staged) == 3 + 4 + 5
         if case in LOSSES:
-            np.testing.assert_allclose(staged[-1], model.predict(data.X), rtol=1e-12)
+            np.testing.assert_allclose(staged[-1], model.predict(data.X), rtol=1e-12, atol=1e-14)
         else:
             np.testing.assert_array_equal(staged[-1], model.predict(data.X))
             staged = list(model.staged_predict_proba(data.X))
@@ -114,7 +114,7 @@ class TestStagedPredictions:
         expected = model.n_iter_shared_ + model.n_iter_partition_ + model.n_iter_task_.max()
         staged = list(model.staged_predict(data.X))
         assert len(staged) == expected
-        np.testing.assert_allclose(staged[-1], model.predict(data.X), rtol=1e-12)
+        np.testing.assert_allclose(staged[-1], model.predict(data.X), rtol=1e-12, atol=1e-14)
 
 
 class TestStages:
@@ -141,7 +141,8 @@ class TestStages:
         curves = model.validation_score_
         assert set(curves) <= {"shared", "partition", "task"}
         for name, length in lengths.items():
-            assert (name in curves) == (length > 0), "curves of the way that was chosen"
+            # on several choices of validation rows together, the best round may be the start
+            assert length == 0 or name in curves, "curves of the way that was chosen"
             if length:
                 assert len(curves[name]) == len(model.train_score_[name]) > length
                 # the best round by more than the tolerance is the last one kept
