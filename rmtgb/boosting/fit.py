@@ -215,6 +215,7 @@ class _Fit:
 
         A search without stage 2 says whether it is worth a whole one.
         """
+        self.monitor.tell("fitting a linear mixed model, which is one more feature")
         data = self._mixed_data(plain.rows)
         linear = fit_mixed(data, self.team)
         predictions = self._out_of_fold(linear, data, plain)

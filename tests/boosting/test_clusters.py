@@ -50,7 +50,7 @@ def test_clusters_are_found_and_help(fitted):
 
 def test_classes_and_validation_rows_of_the_user():
     X, y, X_new, y_new, truth = data(n_rows=150, classification=True)
-    model = RMTGBClassifier(task_feature=-1, random_state=0)
+    model = RMTGBClassifier(task_feature=-1, random_state=0, task_baseline="shrunken")
     model.fit(X, y, X_val=X_new, y_val=y_new)
     np.testing.assert_array_equal(model.task_clusters_, truth)
 

@@ -49,6 +49,7 @@ class TestTheChoiceOfStage3:
             splitter: RMTGBRegressor(
                 task_feature=-1,
                 splitter=splitter,
+                task_baseline="shrunken",
                 early_stopping=True,
                 random_state=0,
                 n_iter_shared=0,

@@ -201,6 +201,13 @@ def test_verbose(data, capsys):
     ]
 
 
+def test_verbose_tells_of_the_linear_mixed_model(data, capsys):
+    settings = few_rounds(3) | {"early_stopping": True, "verbose": 1}
+    RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
+    printed = capsys.readouterr().out.splitlines()
+    assert "[RMTGBRegressor] fitting a linear mixed model, which is one more feature" in printed
+
+
 def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, monkeypatch):
     """A line for each thing that was tried, before the next is; then the stages of the fit."""
     printed, watch = [], lengths.watch_tasks
@@ -211,9 +218,8 @@ def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, 
 
     monkeypatch.setattr(lengths, "watch_tasks", note)
     settings = few_rounds(3) | {"early_stopping": True, "splitter": "best"}
-    RMTGBRegressor(task_feature="school", random_state=0, **settings, verbose=1).fit(
-        data.X, data.y
-    )
+    settings |= {"task_baseline": "shrunken", "verbose": 1}
+    RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
     searches, *between, last = [*printed, capsys.readouterr().out.splitlines()]
     assert len(searches) >= 3  # stage 1, and stage 2 with and without it, before any stage 3
     what = (

@@ -36,7 +36,11 @@ def test_parameters_and_their_defaults(kind):
 def test_attributes(kind):
     data = school(n_classes=2)
     model = kind(task_feature="school", **few_rounds(2)).fit(data.X, data.y)
-    properties = {name for name in dir(type(model)) if name.endswith("importances_")}
+    properties = {
+        name
+        for name, value in inspect.getmembers(type(model))
+        if isinstance(value, property) and name.endswith("_") and not name.startswith("_")
+    }
     fitted = {name for name in vars(model) if re.fullmatch(r"[a-z]\w*[a-z]_", name)}
     assert set(entries(kind, "Attributes")) == fitted | properties
 

@@ -134,11 +134,11 @@ class TestFits:
     @pytest.mark.parametrize("n_repeats", [1, 2])
     def test_weight_decides_whether_rows_are_set_aside(self, n_repeats):
         """As many rows of weight two, and twice the rows, are one and the same."""
-        data = school(n_rows=20)
+        data = school(n_rows=3)
         model = regressor(early_stopping="auto", n_iter_shared=40)
-        weighted = model.fit(data.X, data.y, sample_weight=np.full(100, n_repeats))
+        weighted = model.fit(data.X, data.y, sample_weight=np.full(15, n_repeats))
         curve, prediction = weighted.validation_score_, weighted.predict(data.X)
-        rows = np.tile(np.arange(100), n_repeats)
+        rows = np.tile(np.arange(15), n_repeats)
         repeated = model.fit(data.X.iloc[rows], data.y[rows])
         assert bool(curve) == bool(repeated.validation_score_) == (n_repeats == 2)
         np.testing.assert_allclose(prediction, repeated.predict(data.X), rtol=1e-6)
