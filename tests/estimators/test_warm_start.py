@@ -163,7 +163,7 @@ def test_nothing_to_do_changes_nothing():
 
 
 def test_the_outlier_stays_one():
-    data = school(n_rows=100, n_outlier_tasks=1)
+    data = school(n_rows=300, n_outlier_tasks=1)
     model = RMTGBRegressor(task_feature="school", **NO_ROUNDS, random_state=0)
     model.set_params(n_iter_partition=10).fit(data.X, data.y)
     assert model.outlier_tasks_.tolist() == data.outlier_tasks
