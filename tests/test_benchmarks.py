@@ -555,7 +555,7 @@ class TestDialSweeps:
         monkeypatch.setattr(module, "MODELS", {"mean": "mean"})
         monkeypatch.setattr(module, "N_FIT", 20)
         monkeypatch.setattr(module, "N_TEST", 30)
-        monkeypatch.setitem(module.METHODS, "mean", ("numpy", self.fit_means))
+        monkeypatch.setitem(module.METHODS, "mean", SimpleNamespace(fit=self.fit_means))
         return module
 
     @staticmethod
@@ -581,10 +581,10 @@ class TestDialSweeps:
 
     def test_errors_are_relative_to_the_mean_of_each_task(self, sweeps):
         target, tasks = np.array([0.0, 2.0, 10.0, 30.0]), [0, 0, 1, 1]
-        assert sweeps.relative_error(target, np.array([1, 1, 20, 20]), tasks, True) == 1
-        assert sweeps.relative_error(target, target, tasks, True) == 0
+        assert sweeps.relative_error(target, np.array([1, 1, 20, 20]), tasks, False) == 1
+        assert sweeps.relative_error(target, target, tasks, False) == 0
         labels = np.array([0, 1, 1, 0])
-        assert sweeps.relative_error(labels, np.full(4, 0.5), tasks, False) == pytest.approx(1)
+        assert sweeps.relative_error(labels, np.full(4, 0.5), tasks, True) == pytest.approx(1)
 
     def test_the_best_of_a_line_is_bold(self, sweeps):
         table = pd.DataFrame({"a": [0.5], "b": [0.25]}, index=["drift 1"])
