@@ -202,7 +202,13 @@ class _Fit:
             validation = replace(validation, X=X)
         n_categories = np.concatenate([self.settings.n_categories, added.n_categories()])
         mapper = BinMapper.fit(
-            rows.X, rows.weight, n_categories, self.settings.max_bins, self.seeds.bins, self.team
+            rows.X,
+            rows.weight,
+            n_categories,
+            self.settings.max_bins,
+            self.seeds.bins,
+            self.team,
+            n_telling=self.settings.n_categories.size,
         )
         stages = self.settings.stages
         if added.clusters is not None:

@@ -157,6 +157,7 @@ class BinMapper:
         max_bins: int,
         seed: int,
         team: Team,
+        n_telling: int | None = None,
     ) -> BinMapper:
         """Choose thresholds.
 
@@ -173,6 +174,9 @@ class BinMapper:
         seed : int
             Decides which rows are looked at if they weigh more than ``SAMPLE_ROWS``.
         team : Team
+        n_telling : int, optional
+            Features, the first, by which these rows are drawn; all by default. Features that were
+            computed would make the draw depend on their last digits.
 
         Returns
         -------
@@ -182,7 +186,7 @@ class BinMapper:
         rows: slice | IntArray = slice(None)
         unequal: FloatArray | None = weight if weight.min() < weight.max() else None
         if weight.sum() > SAMPLE_ROWS:
-            rows, unequal = sample_rows(X, weight, seed, team), None
+            rows, unequal = sample_rows(X[:, :n_telling], weight, seed, team), None
 
         def look_at(feature: int) -> tuple[FloatArray, tuple[float, ...]]:
             if n_categories[feature]:
