@@ -37,6 +37,10 @@ from rmtgb.tree.binning import BinMapper
 #: Folds of which training rows get the predictions of linear models that have not seen them.
 N_FOLDS = 5
 
+#: Largest target of a loss with no unit that a linear model is fitted to: its normal equations
+#: multiply hessians, which are as large as counts, and nothing is counted that far.
+LARGEST_LINEAR_COUNT = 2.0**40
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -141,8 +145,8 @@ class _Fit:
         plain = self._with_evidence(self._plan(rows, validation, AddedFeatures()))
         if self.settings.stopping is not None:
             plain = self._choose_lengths(plain)
-        plan, kind = plain, self.settings.task_baseline
-        if kind == "linear" or (kind == "auto" and plain.lengths is not None and self.n_tasks > 1):
+        plan = plain
+        if self._wants_linear(plain):
             plan = self._with_linear(plain)
         looks_for_clusters = self.settings.cluster_tasks and may_have_clusters(
             self.n_tasks, self.settings.stages
@@ -215,6 +219,14 @@ class _Fit:
             # they do the work of stage 2; offsets of raw means had 0.88 to 0.96 of the error
             stages = replace(stages, n_iter_partition=0, joint_offsets=False)
         return _Plan(rows, validation, added, mapper, stages)
+
+    def _wants_linear(self, plain: _Plan) -> bool:
+        """Tell whether a linear mixed model is to be fitted."""
+        kind, loss = self.settings.task_baseline, self.settings.loss
+        if not loss.is_scale_free and plain.rows.y.max() > LARGEST_LINEAR_COUNT:
+            return False
+        chooses = plain.lengths is not None and self.n_tasks > 1
+        return kind == "linear" or (kind == "auto" and chooses)
 
     def _with_linear(self, plain: _Plan) -> _Plan:
         """Return a plan with a linear mixed model, where validation rows do not speak against it.
