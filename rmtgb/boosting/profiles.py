@@ -29,6 +29,10 @@ N_DRAWS = 32
 
 _Codes = NDArray[np.uint8]
 
+#: Largest mean of a cell, in units of the fit: fourth powers of it are finite. Only tasks whose
+#: rows weigh next to nothing come near it, and they have as much noise.
+LARGEST_MEAN = 2.0**200
+
 
 def find_evidence(training: TrainingSet, tasks: TaskTable, seed: int, team: Team) -> TaskEvidence:
     """Tell which tasks depart from what most tasks share.
@@ -126,9 +130,11 @@ class _Profiler:
         """Return means by cell, less the level of the task: (n_tasks, n_features, n_cells)."""
         sums = -self._sum(gradient, alike)
         total = np.maximum(information.sum(axis=-1, keepdims=True), TINY)
-        level = sums.sum(axis=-1, keepdims=True) / total
-        mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0.0)
-        mean = np.where(information > 0.0, mean - level, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of tasks that weigh next to nothing
+            level = sums.sum(axis=-1, keepdims=True) / total
+            mean = np.divide(sums, information, out=np.zeros_like(sums), where=information > 0.0)
+            mean = np.where(information > 0.0, mean - level, 0.0)
+        mean = np.clip(np.nan_to_num(mean), -LARGEST_MEAN, LARGEST_MEAN)
         return mean.reshape(*mean.shape[:2], -1)
 
 
@@ -180,4 +186,6 @@ def _unexplained(training: TrainingSet, gradient: FloatArray, hessian: FloatArra
     squares = training.sum_by_task((np.square(gradient) / weight).sum(axis=0))
     information = np.maximum(training.sum_by_task(hessian.sum(axis=0)), TINY)
     rows = len(gradient) * training.task_weight
-    return float(np.median(squares * rows / information / information))
+    with np.errstate(over="ignore"):
+        variance = squares / information * (rows / information)
+    return float(min(np.median(variance), LARGEST_MEAN))

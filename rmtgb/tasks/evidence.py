@@ -263,7 +263,7 @@ def _directions(squares: FloatArray) -> int:
     A sum of as many equal squares varies as much (Satterthwaite's approximation).
     """
     mean = np.maximum(squares.mean(axis=0), TINY)
-    relative = float(np.mean(squares.var(axis=0, ddof=1) / mean / mean))
+    relative = float(np.mean((squares / mean).var(axis=0, ddof=1)))
     return int(np.clip(round(DIRECTIONS * 2.0 / max(relative, 1e-6)), 1, MAX_DIRECTIONS))
 
 
@@ -302,5 +302,6 @@ def _by_feature(profiles: Profiles, centre: FloatArray) -> FloatArray:
     noise = np.square(profiles.draws).mean(axis=0)
     excess = (share * (departed - noise)).sum(axis=-1)
     of_feature = np.maximum(share.sum(axis=-1), TINY)
-    departures: FloatArray = excess / of_feature / max(profiles.unexplained, TINY)
+    with np.errstate(over="ignore"):  # where nothing is left unexplained
+        departures: FloatArray = excess / of_feature / max(profiles.unexplained, TINY)
     return departures

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rmtgb.engine.team import Team
-from rmtgb.linear import MixedData
+from rmtgb.linear.fit import MixedData
 from rmtgb.linear.model import predict
 from rmtgb.linear.system import MixedRows
 from rmtgb.losses import make_loss
