@@ -54,7 +54,8 @@ def find_evidence(training: TrainingSet, tasks: TaskTable, seed: int, team: Team
     if training.n_tasks < MIN_TASKS:
         return TaskEvidence.none(training.n_tasks, training.n_features)
     profiles = _Profiler(training, team).profiles(tasks, seed)
-    return judge(profiles, np.random.default_rng(seed))
+    with np.errstate(over="ignore", invalid="ignore"):  # tasks that weigh next to nothing
+        return judge(profiles, np.random.default_rng(seed))
 
 
 class _Profiler:
