@@ -33,6 +33,7 @@ from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tasks.evidence import TaskEvidence
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
+from rmtgb.tree.standardizer import Standardizer
 
 #: Folds of which training rows get the predictions of linear models that have not seen them.
 N_FOLDS = 5
@@ -116,14 +117,15 @@ def _unit_to_continue(former: ThreeStageModel, unit: float) -> float:
 class _Plan:
     """Rows as the stages will see them, with what is added to them, and what was chosen.
 
-    ``folds`` are the training rows with validation rows, and ``lengths`` what was chosen on them,
-    where something was. ``evidence`` is that of all tasks.
+    ``training`` are all training rows in bins, ``folds`` the same with validation rows among them,
+    and ``lengths`` what was chosen on these, if anything. ``evidence`` is that of all tasks.
     """
 
     rows: Rows
     validation: Rows | None
     added: AddedFeatures
     mapper: BinMapper
+    training: TrainingSet
     stages: StageSettings
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
@@ -153,7 +155,7 @@ class _Fit:
         )
         if plain.lengths is not None and looks_for_clusters:
             plan = self._with_clusters(plain, plan)
-        training = self._training_rows(plan)
+        training = plan.training
         stages, lengths = plan.stages, plan.lengths
         if lengths is not None:
             stages = lengths.limit(stages)
@@ -170,15 +172,13 @@ class _Fit:
 
     def onwards(self, rows: Rows, former: ThreeStageModel) -> FitResult:
         """Continue a model, with stages of the lengths that the settings say."""
-        plan = self._plan(rows, None, AddedFeatures())
         linear = None
         if former.added.linear is not None:
-            data = self._mixed_data(rows)
-            linear = self._out_of_fold(former.added.linear, data, plan)
-        plan = self._plan(rows, None, former.added, linear)
+            plain = self._plan(rows, None, AddedFeatures())
+            linear = self._out_of_fold(former.added.linear, self._mixed_data(rows), plain)
         # its slopes are in units of its own standardized features
-        mapper = replace(plan.mapper, standardizer=former.standardizer)
-        training = self._training_rows(replace(plan, mapper=mapper))
+        plan = self._plan(rows, None, former.added, linear, former.standardizer)
+        training = plan.training
         predictions = former_predictions(
             replace(former, added=AddedFeatures()),  # plan.rows have them
             plan.rows.X[training.order],
@@ -198,8 +198,12 @@ class _Fit:
         validation: Rows | None,
         added: AddedFeatures,
         linear: FloatArray | None = None,
+        standardizer: Standardizer | None = None,
     ) -> _Plan:
-        """Choose bins for rows with added features, linear predictions (n_outputs, n) of them."""
+        """Bin rows with added features, linear predictions (n_outputs, n) of them.
+
+        Values are standardized as these rows are, or as a standardizer has it.
+        """
         rows = replace(rows, X=added.beside(rows.X, rows.task_codes, linear, self.team))
         if validation is not None:
             X = added.beside(validation.X, validation.task_codes, team=self.team)
@@ -214,11 +218,14 @@ class _Fit:
             self.team,
             n_telling=self.settings.n_categories.size,
         )
+        if standardizer is not None:
+            mapper = replace(mapper, standardizer=standardizer)
+        training = self._binned(rows, None, mapper)
         stages = self.settings.stages
         if added.clusters is not None:
             # they do the work of stage 2; offsets of raw means had 0.88 to 0.96 of the error
             stages = replace(stages, n_iter_partition=0, joint_offsets=False)
-        return _Plan(rows, validation, added, mapper, stages)
+        return _Plan(rows, validation, added, mapper, training, stages)
 
     def _wants_linear(self, plain: _Plan) -> bool:
         """Tell whether a linear mixed model is to be fitted."""
@@ -265,7 +272,7 @@ class _Fit:
 
     def _out_of_fold(self, linear: MixedModel, data: MixedData, plain: _Plan) -> FloatArray:
         """Return linear predictions (n_outputs, n) of rows by models that have not seen them."""
-        training = self._binned(plain)
+        training = plain.training
         fold = np.empty_like(data.task)
         fold[training.order] = folds_by_content(training, N_FOLDS, self.seeds.validation)
         if np.unique(fold).size < N_FOLDS:  # a handful of rows, or equal ones
@@ -276,11 +283,11 @@ class _Fit:
         """Choose stage lengths on validation rows, those of another plan if given."""
         settings, stages = self.settings, plan.stages
         if plan.validation is not None:
-            training_sets = [self._binned(plan, plan.validation)]
+            training_sets = [self._binned(plan.rows, plan.validation, plan.mapper)]
         else:
             # fewer rows, but trees of the same size: a task of 16 rows would have other ones
             stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-            everything = self._binned(plan)
+            everything = plan.training
             if like is None:
                 choices = split_by_content(
                     everything, settings.validation_fraction, self.seeds.validation
@@ -313,19 +320,11 @@ class _Fit:
         other = self._choose_lengths(replace(other, evidence=plain.evidence), like=plain)
         return other if _is_better(other, best) else best
 
-    def _training_rows(self, plan: _Plan) -> TrainingSet:
-        """Return all training rows; those that were set aside are taken back."""
-        if plan.validation is None and plan.folds:
-            fold = plan.folds[0].training
-            weight = fold.weight + fold.validation_weight
-            return replace(fold.without_validation(), weight=weight)
-        return self._binned(plan)
-
-    def _binned(self, plan: _Plan, validation: Rows | None = None) -> TrainingSet:
+    def _binned(self, rows: Rows, validation: Rows | None, mapper: BinMapper) -> TrainingSet:
         return TrainingSet.of(
-            plan.rows,
+            rows,
             validation,
-            plan.mapper,
+            mapper,
             self.n_tasks,
             self.settings.loss,
             self.settings.stages.any_linear,
@@ -334,9 +333,8 @@ class _Fit:
 
     def _with_evidence(self, plan: _Plan) -> _Plan:
         """Tell by all training rows, once for all paths, which tasks are outliers."""
-        training = self._binned(plan)
-        tasks = self._baseline(training, None)
-        evidence = find_evidence(training, tasks, self.seeds.evidence, self.team)
+        tasks = self._baseline(plan.training, None)
+        evidence = find_evidence(plan.training, tasks, self.seeds.evidence, self.team)
         return replace(plan, evidence=evidence)
 
     def _baseline(self, training: TrainingSet, evidence: TaskEvidence | None) -> TaskTable:
