@@ -259,6 +259,13 @@ def test_sizes_that_overflow_nothing():
     rng = np.random.default_rng(13)
     X, y = draw(rng, 3, 20, 60, 1.0)
     with warnings.catch_warnings(action="error", category=RuntimeWarning):
-        for scale in (1e-60, 1e60):
+        for scale in (1e-59, 1e59):  # targets are allowed to be between 1e-60 and 1e60
             line = estimate_problem(X, [scale * target for target in y]).together
             assert line.verdict == estimate_problem(X, y).together.verdict
+
+
+@pytest.mark.parametrize("scale", [1e-61, 1e61])
+def test_sizes_that_overflow_are_refused(scale):
+    X, y = draw(np.random.default_rng(13), 3, 20, 60, 1.0)
+    with pytest.raises(ValueError, match=r"target of task 0 .* choose another unit"):
+        estimate_problem(X, [scale * target for target in y])
