@@ -112,6 +112,8 @@ def minimiser(y: FloatArray, sample_weight: FloatArray, parameter: float) -> flo
     # on targets far from zero.
     centre = weighted_quantile(y, sample_weight, 0.5)
     distance = y - centre
+    if np.ptp(distance) <= parameter:  # all are near: a delta of other size would cost digits
+        return float(centre + np.average(distance, weights=sample_weight))
     breakpoints = np.concatenate([distance - parameter, distance + parameter])
     slope_changes = np.concatenate([sample_weight, -sample_weight])
     order = np.argsort(breakpoints, kind="stable")

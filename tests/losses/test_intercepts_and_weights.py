@@ -1,5 +1,7 @@
 """Intercepts against their own minima, and weights against repetition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,6 +75,15 @@ class TestIntercept:
         near = LOSSES["huber"].fit_intercept(y, weights)
         far = LOSSES["huber"].fit_intercept(y + 1e9, weights)
         assert far[0] - 1e9 == pytest.approx(near[0], abs=5e-7)
+
+    @pytest.mark.parametrize("delta", [1.0, 1e10, 1e250])
+    def test_huber_keeps_its_digits_whatever_delta(self, delta):
+        """A constant target has no spread that delta could be a multiple of."""
+        huber = replace(LOSSES["huber"], parameter=delta)
+        assert huber.fit_intercept(np.full(9, 0.3), np.ones(9))[0] == 0.3
+        y = np.array([0.1, 0.2, 0.6])
+        weights = np.array([1.0, 2.0, 1.0])
+        np.testing.assert_allclose(huber.fit_intercept(y, weights), 0.275, rtol=1e-15)
 
     def test_huber_takes_the_middle_of_several_minimisers(self):
         y = np.array([-10.0, 10.0])
