@@ -201,5 +201,7 @@ if __name__ == "__main__":
             print(f"{number}: {type(error).__name__}: {str(error)[:300]}", flush=True)
             if not stop:
                 raise
+        if number % 1000 == 999:
+            print(f"up to {number}: {failed} failed", flush=True)
     print(f"{failed} failed")
     sys.exit(bool(failed))
