@@ -57,7 +57,9 @@ def test_weight_is_repetition(loss, early_stopping, seed):
     weight = np.random.default_rng(seed).integers(0, 4, len(y))
     weight[:8] = 1
     again = np.repeat(np.arange(len(y)), weight)
-    model = regressor(loss=loss, early_stopping=early_stopping, n_iter_no_change=3)
+    # all plans together: test_repetition.py
+    settings = {"early_stopping": early_stopping, "task_baseline": "shrunken"}
+    model = regressor(loss=loss, n_iter_no_change=3, **settings)
     np.testing.assert_allclose(
         predictions(model, X, y, X, sample_weight=weight),
         predictions(model, X[again], y[again], X),
