@@ -604,6 +604,19 @@ def test_the_picture_of_the_dials_is_drawn(tmp_path, monkeypatch):
     assert letters == list(string.ascii_lowercase[: len(figure.PANELS)])
 
 
+def test_the_picture_of_tasks_is_drawn(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figure = load("figure_tasks")
+    monkeypatch.setattr(sys, "argv", ["figure_tasks.py", "--output", str(tmp_path / "t.png")])
+    figure.main()
+    figure.plt.close("all")
+    assert (tmp_path / "t.png").stat().st_size > 30_000
+    slope, x, task, y = figure.generate()
+    described = figure.fit(x, task, y, task_baseline="shrunken", task_descriptors=True)
+    found = described.task_descriptors_[:, 0]
+    assert abs(np.corrcoef(slope, found)[0, 1]) > 0.9, "the page says that it is the slope"
+
+
 class TestTransferVerdicts:
     @pytest.fixture
     def script(self, load_with_neighbours):

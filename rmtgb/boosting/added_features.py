@@ -19,21 +19,21 @@ class AddedFeatures:
 
     Attributes
     ----------
-    clusters : ndarray of int64 of shape (n_tasks,) or None
-        Cluster of each task, the first of these features, a category.
+    descriptors : ndarray of float64 of shape (n_tasks, n_directions) or None
+        Descriptors of each task, the first of these features.
     linear : MixedModel or None
         Its raw predictions are the last features. Training rows have those of models that were
         fitted without them.
     """
 
-    clusters: IntArray | None = None
+    descriptors: FloatArray | None = None
     linear: MixedModel | None = None
 
-    def n_categories(self) -> IntArray:
-        """Return the number of categories of each of these features, 0 for a number."""
-        clusters = [] if self.clusters is None else [self.clusters.max() + 1]
-        outputs = [] if self.linear is None else [0] * len(self.linear.fixed)
-        return np.array(clusters + outputs, np.int64)
+    @property
+    def n_features(self) -> int:
+        """How many these features are."""
+        n_descriptors = 0 if self.descriptors is None else self.descriptors.shape[1]
+        return n_descriptors + (0 if self.linear is None else len(self.linear.fixed))
 
     def beside(
         self,
@@ -48,19 +48,21 @@ class AddedFeatures:
         ----------
         X : ndarray of float32 or float64 of shape (n, n_features)
         task_codes : ndarray of int64 of shape (n,)
-            -1 for a task that was not seen, whose cluster is missing.
+            -1 for a task that was not seen, which is described as a usual one.
         linear : ndarray of float64 of shape (n_outputs, n), optional
             Raw predictions of linear models, where they are not to be those of ``self.linear``.
         team : Team, optional
             Who predicts.
         """
         columns: list[Any] = []
-        if self.clusters is not None:
-            columns.append(np.append(self.clusters, np.nan)[task_codes])
+        if self.descriptors is not None:
+            usual = np.zeros(self.descriptors.shape[1])
+            # the same numbers beside any X
+            columns.extend(np.vstack([self.descriptors, usual])[task_codes].T.astype(np.float32))
         if self.linear is not None:
             if linear is None:
                 linear = self.linear.predict(np.asarray(X, np.float64), task_codes, team)
-            columns.extend(linear.astype(np.float32))  # the same number beside any X
+            columns.extend(linear.astype(np.float32))
         if not columns:
             return X
         return np.ascontiguousarray(np.column_stack([X, *(c.astype(X.dtype) for c in columns)]))

@@ -9,13 +9,12 @@ import numpy as np
 
 from rmtgb._common import FloatArray
 from rmtgb.boosting.added_features import AddedFeatures
-from rmtgb.boosting.choose.clusters import cluster_tasks, may_have_clusters
 from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengths
 from rmtgb.boosting.choose.validation_split import folds_by_content, split_by_content
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import starting_theta
-from rmtgb.boosting.profiles import find_evidence
+from rmtgb.boosting.profiles import find_profiles
 from rmtgb.boosting.rows import (
     LARGEST_IN_UNIT,
     BoostState,
@@ -30,7 +29,9 @@ from rmtgb.engine.team import Team
 from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
-from rmtgb.tasks.evidence import TaskEvidence
+from rmtgb.tasks.descriptors import describe
+from rmtgb.tasks.evidence import TaskEvidence, judge
+from rmtgb.tasks.profiles import Profiles
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.standardizer import Standardizer
@@ -117,56 +118,70 @@ def _unit_to_continue(former: ThreeStageModel, unit: float) -> float:
 class _Plan:
     """Rows as the stages will see them, with what is added to them, and what was chosen.
 
+    ``linear`` (n_outputs, n) are predictions of linear models, if these are among ``added``;
     ``training`` are all training rows in bins, ``folds`` the same with validation rows among them,
-    and ``lengths`` what was chosen on these, if anything. ``evidence`` is that of all tasks.
+    and ``lengths`` what was chosen on these, if anything.
     """
 
     rows: Rows
     validation: Rows | None
     added: AddedFeatures
+    linear: FloatArray | None
     mapper: BinMapper
     training: TrainingSet
     stages: StageSettings
     folds: Sequence[Fold] = ()
     lengths: StageLengths | None = None
-    evidence: TaskEvidence | None = None
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """What all steps of a fit are told."""
+    """What all steps of a fit are told; ``evidence`` and ``descriptors`` are of all rows."""
 
     n_tasks: int
     settings: FitSettings
     seeds: Seeds
     team: Team
     monitor: Monitor
+    evidence: TaskEvidence | None = None
+    descriptors: FloatArray | None = None
 
     def anew(self, rows: Rows, validation: Rows | None, unit: float) -> FitResult:
         """Fit a model from the start: choose what is to be chosen, then fit all rows."""
-        plain = self._with_evidence(self._plan(rows, validation, AddedFeatures()))
+        plain = self._plan(rows, validation, AddedFeatures())
+        return self._knowing_tasks(plain.training)._choose_and_fit(plain, unit)
+
+    def _knowing_tasks(self, training: TrainingSet) -> _Fit:
+        """Tell by all training rows, once for all paths, how tasks differ."""
+        profiles = self._profiles(training)
+        evidence = judge(profiles, np.random.default_rng(self.seeds.evidence))
+        descriptors = None if self.settings.task_descriptors is False else describe(profiles)
+        return replace(self, evidence=evidence, descriptors=descriptors)
+
+    def _profiles(self, training: TrainingSet) -> Profiles:
+        tasks = self._baseline(training)
+        return find_profiles(training, tasks, self.seeds.evidence, self.team)
+
+    def _choose_and_fit(self, plain: _Plan, unit: float) -> FitResult:
         if self.settings.stopping is not None:
             plain = self._choose_lengths(plain)
         plan = plain
         if self._wants_linear(plain):
             plan = self._with_linear(plain)
-        looks_for_clusters = self.settings.cluster_tasks and may_have_clusters(
-            self.n_tasks, self.settings.stages
-        )
-        if plain.lengths is not None and looks_for_clusters:
-            plan = self._with_clusters(plain, plan)
+        if self._wants_descriptors(plain):
+            plan = self._with_descriptors(plain, plan)
         training = plan.training
         stages, lengths = plan.stages, plan.lengths
         if lengths is not None:
             stages = lengths.limit(stages)
         start = ThreeStageModel.untrained(
-            self._baseline(training, plan.evidence),
+            self._baseline(training),
             plan.added,
             plan.mapper.standardizer,
             stages.task_trees.random_thresholds,
             unit,
         )
-        start = replace(start, evidence=plan.evidence)
+        start = replace(start, evidence=self.evidence)
         state = BoostState(training, start.tasks, self.team)
         return self._fit_stages(state, start, stages, lengths)
 
@@ -208,7 +223,8 @@ class _Fit:
         if validation is not None:
             X = added.beside(validation.X, validation.task_codes, team=self.team)
             validation = replace(validation, X=X)
-        n_categories = np.concatenate([self.settings.n_categories, added.n_categories()])
+        n_categories = self.settings.n_categories
+        n_categories = np.append(n_categories, np.zeros(added.n_features, np.int64))
         mapper = BinMapper.fit(
             rows.X,
             rows.weight,
@@ -221,11 +237,7 @@ class _Fit:
         if standardizer is not None:
             mapper = replace(mapper, standardizer=standardizer)
         training = self._binned(rows, None, mapper)
-        stages = self.settings.stages
-        if added.clusters is not None:
-            # they do the work of stage 2; offsets of raw means had 0.88 to 0.96 of the error
-            stages = replace(stages, n_iter_partition=0, joint_offsets=False)
-        return _Plan(rows, validation, added, mapper, training, stages)
+        return _Plan(rows, validation, added, linear, mapper, training, self.settings.stages)
 
     def _wants_linear(self, plain: _Plan) -> bool:
         """Tell whether a linear mixed model is to be fitted."""
@@ -246,17 +258,16 @@ class _Fit:
         predictions = self._out_of_fold(linear, data, plain)
         added = AddedFeatures(linear=linear)
         other = self._plan(plain.rows, plain.validation, added, predictions)
-        other = replace(other, evidence=plain.evidence)
         if plain.lengths is None:
             return other
         if self.settings.task_baseline == "linear":
-            return self._choose_lengths(other, like=plain)
+            return self._choose_lengths(other, plain.folds)
         without = replace(other, stages=replace(other.stages, n_iter_partition=0))
-        tried = self._choose_lengths(without, like=plain)
+        tried = self._choose_lengths(without, plain.folds)
         if not _is_better(tried, plain):
             return plain
         if self.settings.stages.n_iter_partition > 0:
-            tried = min(tried, self._choose_lengths(other, like=plain), key=_validation_loss)
+            tried = min(tried, self._choose_lengths(other, plain.folds), key=_validation_loss)
         return tried
 
     def _mixed_data(self, rows: Rows) -> MixedData:
@@ -279,46 +290,70 @@ class _Fit:
             fold = np.arange(fold.size) % N_FOLDS
         return out_of_fold(linear, data, fold, self.team)
 
-    def _choose_lengths(self, plan: _Plan, like: _Plan | None = None) -> _Plan:
-        """Choose stage lengths on validation rows, those of another plan if given."""
-        settings, stages = self.settings, plan.stages
-        if plan.validation is not None:
+    def _wants_descriptors(self, plain: _Plan) -> bool:
+        """Tell whether trees are to see descriptors of tasks, if there are any."""
+        if self.descriptors is None or self.descriptors.shape[1] == 0:
+            return False
+        stages = self.settings.stages
+        return self.settings.task_descriptors is True or (
+            plain.lengths is not None and min(stages.n_iter_shared, stages.n_iter_task) > 0
+        )
+
+    def _with_descriptors(self, plain: _Plan, best: _Plan) -> _Plan:
+        """Return the best plan with descriptors, where validation rows do not speak against it.
+
+        Those that a fold is judged with are of its training rows alone.
+        """
+        self.monitor.tell("describing tasks by numbers, which are more features")
+
+        def described(descriptors: FloatArray | None) -> _Plan:
+            added = replace(best.added, descriptors=descriptors)
+            return self._plan(plain.rows, plain.validation, added, best.linear)
+
+        if plain.lengths is None:
+            return described(self.descriptors)
+        training_sets = []
+        for fold in plain.folds:
+            profiles = self._profiles(fold.training.without_validation())
+            training_sets.append(self._held_out(described(describe(profiles)), fold))
+        judged = self._with_lengths(replace(best, stages=plain.stages), training_sets)
+        if self.settings.task_descriptors is True or _is_better(judged, best):
+            everything = described(self.descriptors)
+            return replace(everything, folds=judged.folds, lengths=judged.lengths)
+        return best
+
+    def _choose_lengths(self, plan: _Plan, like: Sequence[Fold] | None = None) -> _Plan:
+        """Choose stage lengths on validation rows, those of other folds if given."""
+        if like is not None:
+            training_sets = [self._held_out(plan, fold) for fold in like]
+        elif plan.validation is not None:
             training_sets = [self._binned(plan.rows, plan.validation, plan.mapper)]
         else:
-            # fewer rows, but trees of the same size: a task of 16 rows would have other ones
-            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-            everything = plan.training
-            if like is None:
-                choices = split_by_content(
-                    everything, settings.validation_fraction, self.seeds.validation
-                )
-            else:
-                choices = [fold.training.validation_weight > 0.0 for fold in like.folds]
-            training_sets = [everything.setting_aside(held_out) for held_out in choices]
+            fraction = self.settings.validation_fraction
+            choices = split_by_content(plan.training, fraction, self.seeds.validation)
+            training_sets = [plan.training.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        folds = [Fold(rows, self._baseline(rows, plan.evidence)) for rows in training_sets]
+        return self._with_lengths(plan, training_sets)
+
+    def _held_out(self, plan: _Plan, fold: Fold) -> TrainingSet:
+        """Return the rows of a plan, of which the same as in a fold only validate."""
+        if plan.validation is not None:
+            return self._binned(plan.rows, plan.validation, plan.mapper)
+        return plan.training.setting_aside(fold.training.validation_weight > 0.0)
+
+    def _with_lengths(self, plan: _Plan, training_sets: Sequence[TrainingSet]) -> _Plan:
+        """Return a plan with what is chosen on the validation rows of training sets."""
+        settings, stages = self.settings, plan.stages
+        if plan.validation is None:
+            # fewer rows, but trees of the same size: a task of 16 rows would have other ones
+            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
+        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
             folds, stages, settings.stopping, self.seeds, self.monitor, self.team
         )
         return replace(plan, folds=folds, lengths=lengths)
-
-    def _with_clusters(self, plain: _Plan, best: _Plan) -> _Plan:
-        """Return a plan with clusters of tasks if they make the validation loss smaller."""
-        clusters = cluster_tasks(
-            plain.folds[0],
-            plain.rows,
-            plain.mapper.standardizer,
-            self.settings.stages,
-            self.seeds.clusters,
-            self.team,
-        )
-        if clusters is None:
-            return best
-        other = self._plan(plain.rows, plain.validation, AddedFeatures(clusters))
-        other = self._choose_lengths(replace(other, evidence=plain.evidence), like=plain)
-        return other if _is_better(other, best) else best
 
     def _binned(self, rows: Rows, validation: Rows | None, mapper: BinMapper) -> TrainingSet:
         return TrainingSet.of(
@@ -331,13 +366,7 @@ class _Fit:
             self.team,
         )
 
-    def _with_evidence(self, plan: _Plan) -> _Plan:
-        """Tell by all training rows, once for all paths, which tasks are outliers."""
-        tasks = self._baseline(plan.training, None)
-        evidence = find_evidence(plan.training, tasks, self.seeds.evidence, self.team)
-        return replace(plan, evidence=evidence)
-
-    def _baseline(self, training: TrainingSet, evidence: TaskEvidence | None) -> TaskTable:
+    def _baseline(self, training: TrainingSet) -> TaskTable:
         """Return what is known of tasks before the first stage."""
         tasks = fit_baseline(
             self.settings.task_baseline,
@@ -346,9 +375,9 @@ class _Fit:
             training.weight,
             training.offsets,
         )
-        if evidence is None:
+        if self.evidence is None:
             return tasks
-        return replace(tasks, theta_start=starting_theta(evidence.called))
+        return replace(tasks, theta_start=starting_theta(self.evidence.called))
 
     def _fit_stages(
         self,
@@ -379,5 +408,8 @@ def _validation_loss(plan: _Plan) -> float:
     return plan.lengths.loss
 
 
-def _is_better(plan: _Plan, other: _Plan) -> bool:
-    return _validation_loss(plan) < _validation_loss(other)
+def _is_better(plan: _Plan, simpler: _Plan) -> bool:
+    """Tell whether validation rows prefer a plan to a simpler one."""
+    assert plan.lengths is not None
+    assert simpler.lengths is not None
+    return plan.lengths.beat(simpler.lengths)

@@ -11,7 +11,7 @@ from rmtgb.boosting.row_hashes import hash_rows, sort_within_tasks
 from rmtgb.boosting.rows import TrainingSet
 from rmtgb.engine.team import Team
 from rmtgb.losses import gradients
-from rmtgb.tasks.evidence import MIN_TASKS, TINY, Profiles, TaskEvidence, judge
+from rmtgb.tasks.profiles import TINY, Profiles
 from rmtgb.tasks.table import TaskTable
 
 #: Quantile groups of a feature, besides that of missing values. Four tell a slope and a bend;
@@ -34,8 +34,8 @@ _Codes = NDArray[np.uint8]
 LARGEST_MEAN = 2.0**200
 
 
-def find_evidence(training: TrainingSet, tasks: TaskTable, seed: int, team: Team) -> TaskEvidence:
-    """Tell which tasks depart from what most tasks share.
+def find_profiles(training: TrainingSet, tasks: TaskTable, seed: int, team: Team) -> Profiles:
+    """Return the profiles of all tasks, with errors that a seed draws.
 
     Parameters
     ----------
@@ -44,18 +44,9 @@ def find_evidence(training: TrainingSet, tasks: TaskTable, seed: int, team: Team
     tasks : TaskTable
         With offsets as they are before the first stage.
     seed : int
-        Decides what is drawn.
     team : Team
-
-    Returns
-    -------
-    TaskEvidence
     """
-    if training.n_tasks < MIN_TASKS:
-        return TaskEvidence.none(training.n_tasks, training.n_features)
-    profiles = _Profiler(training, team).profiles(tasks, seed)
-    with np.errstate(over="ignore", invalid="ignore"):  # tasks that weigh next to nothing
-        return judge(profiles, np.random.default_rng(seed))
+    return _Profiler(training, team).profiles(tasks, seed)
 
 
 class _Profiler:
@@ -73,7 +64,6 @@ class _Profiler:
         self._groups: _Codes = groups.astype(np.uint8)
 
     def profiles(self, tasks: TaskTable, seed: int) -> Profiles:
-        """Return the profiles of all tasks, with errors that a seed draws."""
         training = self._training
         gradient, hessian, alike = self._fit_alike(training.by_row(tasks.baseline_start))
         codes = _quantile_groups(alike, training.weight)
@@ -86,8 +76,9 @@ class _Profiler:
         mean = self._means(gradient, information, codes)
         total = np.maximum(information.sum(axis=(1, 2, 3)), TINY)
         share = information.reshape(mean.shape) / total[:, None, None]
+        total /= information.shape[1]  # every feature has all rows
         unexplained = _unexplained(training, gradient, hessian)
-        return Profiles(mean, share, np.array(draws), unexplained, training.n_features)
+        return Profiles(mean, share, total, np.array(draws), unexplained, training.n_features)
 
     def _fit_alike(self, raw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Fit a function of each feature's groups for all tasks, and a level for each task.

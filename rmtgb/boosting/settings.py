@@ -72,7 +72,7 @@ class FitSettings:
     n_categories: IntArray
     stopping: Stopping | None
     validation_fraction: float
-    cluster_tasks: bool
+    task_descriptors: str | bool
 
 
 class Seeds(NamedTuple):
@@ -84,7 +84,6 @@ class Seeds(NamedTuple):
 
     bins: int
     validation: int
-    clusters: int
     shared: int
     partition: int
     task: int
@@ -94,6 +93,6 @@ class Seeds(NamedTuple):
     def draw(cls, rng: np.random.Generator) -> Seeds:
         """Draw all seeds from the generator of a fit."""
         # a new one to the end: what a seed gave before, it gives again
-        bins, validation, stages, clusters, evidence = rng.spawn(5)
-        generators = bins, validation, clusters, *stages.spawn(3), evidence
+        bins, validation, stages, evidence = rng.spawn(4)
+        generators = bins, validation, *stages.spawn(3), evidence
         return cls(*(int(generator.integers(2**63)) for generator in generators))

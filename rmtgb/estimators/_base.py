@@ -295,7 +295,9 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             self._input.features.n_categories,
             stopping,
             self.validation_fraction,
-            self.cluster_tasks,
+            self.task_descriptors
+            if self.task_descriptors == "auto"
+            else bool(self.task_descriptors),
         )
 
     def _keep(self, result: FitResult) -> None:
@@ -308,8 +310,10 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         self.outlier_tasks_ = self.tasks_[model.evidence.called]
         baseline = model.tasks.baseline
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
-        clusters = model.added.clusters
-        self.task_clusters_ = np.zeros(self.n_tasks_, np.int64) if clusters is None else clusters
+        descriptors = model.added.descriptors
+        if descriptors is None:
+            descriptors = np.zeros((self.n_tasks_, 0))
+        self.task_descriptors_ = descriptors * model.unit
         self.n_iter_shared_ = model.shared.n_rounds
         self.n_iter_partition_ = model.partition.n_rounds
         self.n_iter_task_ = model.task_specific.n_rounds

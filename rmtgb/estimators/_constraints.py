@@ -30,7 +30,7 @@ COMMON_CONSTRAINTS: dict[str, Any] = {
     "subsample": [Interval(Real, 0, 1, closed="right")],
     "splitter": [StrOptions(set(SPLITTERS))],
     "linear_leaves": ["boolean"],
-    "cluster_tasks": ["boolean"],
+    "task_descriptors": [StrOptions({"auto"}), "boolean"],
     "max_features": [Interval(Real, 0, 1, closed="right")],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],

@@ -17,8 +17,8 @@ class InspectedRMTGB(BaseRMTGB):
     """Adds to an estimator what explains and judges its predictions.
 
     The importance of a feature is the gain of the splits on it, as a share of all gain. No
-    split uses the task column itself, but where clusters of tasks are used, splits on the
-    cluster are its importance.
+    split uses the task column itself, but where descriptors of tasks are used, splits on these
+    are its importance.
     """
 
     def predict_parts(self, X: Any, *, task: Any = None) -> dict[str, FloatArray]:
@@ -104,7 +104,7 @@ class InspectedRMTGB(BaseRMTGB):
 
     @property
     def _n_model_features(self) -> int:
-        return self._input.n_features + self._model.added.n_categories().size
+        return self._input.n_features + self._model.added.n_features
 
     def _gains(self) -> FloatArray:
         """Return the gain of each column of X by ensemble: shape (4, n_features_in_)."""
@@ -113,16 +113,17 @@ class InspectedRMTGB(BaseRMTGB):
     def _with_task_column(self, gains: FloatArray) -> FloatArray:
         """Put gains of features where their columns are, and of added ones where they are from.
 
-        That is the task for a cluster, and for a linear model the features and the task, by their
-        shares in it. Where tasks are given beside X, there is no column for them, and their gain
-        is left out.
+        That is the task for descriptors, and for a linear model the features and the task, by
+        their shares in it. Where tasks are given beside X, there is no column for them, and their
+        gain is left out.
         """
         own, added = np.split(gains, [self._input.n_features], axis=1)
-        of_task, linear = np.zeros(len(gains)), self._model.added.linear
-        if self._model.added.clusters is not None:
-            of_task += added[:, 0]
+        linear = self._model.added.linear
+        n_linear = 0 if linear is None else len(linear.fixed)
+        of_task, by_linear = (
+            part.sum(axis=1) for part in np.split(added, [added.shape[1] - n_linear], axis=1)
+        )
         if linear is not None:
-            by_linear = added[:, -len(linear.fixed) :].sum(axis=1)
             of_features = np.outer(by_linear, linear.shares())
             own, of_task = own + of_features[:, :-1], of_task + of_features[:, -1]
         kept = self._input.kept_columns

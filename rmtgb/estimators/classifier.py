@@ -77,9 +77,11 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         rows or its noise demand. "linear": besides, the prediction of a linear mixed model, with
         shrunken slopes for each task, is one more feature. "auto": linear where validation rows
         prefer it. "global": the best constant for all. "zero": none.
-    cluster_tasks : bool, default=True
-        Whether to look for three or more clusters of tasks that have a function in common.
-        If validation rows prefer it, the cluster is one more feature, in place of stage 2.
+    task_descriptors : {"auto"} or bool, default="auto"
+        Whether the trees of all stages see up to four numbers that describe a row's task: where
+        it stands in the directions in which tasks differ by more than noise. "auto" leaves it to
+        validation rows, and uses none where no stage length is chosen or stage 3 has no rounds.
+        Unseen tasks are described as a usual one.
     max_bins : int, default=255
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
@@ -145,8 +147,8 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         b of each task.
     classes_ : ndarray of shape (n_classes,)
         The classes in sorted order.
-    task_clusters_ : ndarray of int64 of shape (n_tasks,)
-        Cluster of each task; all zero if none are used.
+    task_descriptors_ : ndarray of float64 of shape (n_tasks, n_directions)
+        Descriptors of each task, in units of the raw prediction; no columns if none are used.
     n_iter_shared_, n_iter_partition_ : int
         Rounds of stages 1 and 2.
     n_iter_task_ : ndarray of int64 of shape (n_tasks,)
@@ -156,7 +158,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         "task", of the fit that stage lengths were chosen by; empty if they were given.
     feature_importances_ : ndarray of float64 of shape (n_features_in_,)
         Gain of the splits on each feature as a share of all gain. The task column has that of
-        splits on the cluster of tasks, so zero if none are used.
+        splits on descriptors of tasks, so zero if none are used.
     stage_feature_importances_ : dict of str to ndarray of float64 of shape (n_features_in_,)
         The same for "shared", "inlier", "outlier" and "task_specific".
     task_feature_importances_ : ndarray of float64 of shape (n_tasks, n_features_in_)
@@ -221,7 +223,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         l2_regularization: float = 1.0,
         partition_regularization: float = 0.1,
         task_baseline: str = "auto",
-        cluster_tasks: bool = True,
+        task_descriptors: str | bool = "auto",
         max_bins: int = 255,
         categorical_features: Sequence[Any] | NDArray[Any] | None = "from_dtype",
         subsample: float = 1.0,
@@ -253,7 +255,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         self.l2_regularization = l2_regularization
         self.partition_regularization = partition_regularization
         self.task_baseline = task_baseline
-        self.cluster_tasks = cluster_tasks
+        self.task_descriptors = task_descriptors
         self.max_bins = max_bins
         self.categorical_features = categorical_features
         self.subsample = subsample

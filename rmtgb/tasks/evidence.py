@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtgb._common import BoolArray, FloatArray
+from rmtgb.tasks.profiles import TINY, Profiles
 
 #: Adjusted p-value below which a task is called an outlier.
 LEVEL = 0.05
@@ -54,34 +55,6 @@ DRAWN_TASKS, MIN_SETS, MAX_SETS = 30_000, 99, 999
 
 #: Features that are named, and the share of the largest departure that is not worth it.
 MAX_NAMED, SMALL_BESIDE = 3, 0.1
-
-#: Keeps quotients of nothing finite.
-TINY = 1e-300
-
-
-class Profiles(NamedTuple):
-    """What is left of the targets of tasks, in cells: a group of rows by one feature each.
-
-    Attributes
-    ----------
-    mean : ndarray of float64 of shape (n_tasks, n_features, n_cells)
-        Mean by cell, of which the mean over the cells of a feature is zero; zero where a task has
-        no rows.
-    share : ndarray of float64 of shape (n_tasks, n_features, n_cells)
-        Share of a task's information in a cell; adds up to one over a task.
-    draws : ndarray of float64 of shape (n_draws, n_tasks, n_features, n_cells)
-        What means are off by in half-samples of the rows: errors of the size of their own.
-    unexplained : float
-        Variance of what is left, of a usual task.
-    n_features : int
-        How many of the first features are of the user.
-    """
-
-    mean: FloatArray
-    share: FloatArray
-    draws: FloatArray
-    unexplained: float
-    n_features: int
 
 
 @dataclass(frozen=True)
@@ -154,6 +127,7 @@ class _Departures(NamedTuple):
     centre: FloatArray
 
 
+@np.errstate(over="ignore", invalid="ignore")  # tasks that weigh next to nothing
 def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     """Test every task against what most tasks share.
 
@@ -165,7 +139,6 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     Parameters
     ----------
     profiles : Profiles
-        Of three tasks or more.
     rng : numpy.random.Generator
 
     Returns
@@ -180,6 +153,8 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     """
     flat = len(profiles.mean), -1
     mean, share = profiles.mean.reshape(flat), profiles.share.reshape(flat)
+    if len(mean) < MIN_TASKS:
+        return TaskEvidence.none(len(mean), profiles.n_features)
     draws = profiles.draws.reshape(-1, *mean.shape)
     squares = (share * np.square(draws)).sum(axis=-1)
     noise = squares.mean(axis=0)

@@ -20,7 +20,7 @@ def separable(n_classes):
 @pytest.mark.parametrize("linear_leaves", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_raw_predictions_do_not_run_away(n_classes, linear_leaves, learning_rate, early_stopping):
-    """The search for clusters, at its own learning rate and without one, has no other numbers."""
+    """The search for lengths and fixed ones have no other numbers."""
     X, y = separable(n_classes)
     settings = dict.fromkeys(("n_iter_shared", "n_iter_partition", "n_iter_task"), 100)
     settings |= {"min_samples_leaf": 1, "min_samples_leaf_task": 1, "l2_regularization": 0.0}

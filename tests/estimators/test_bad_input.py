@@ -236,7 +236,7 @@ BAD_PARAMETERS = {
     "subsample": 0.0,
     "splitter": "exact",
     "linear_leaves": "yes",
-    "cluster_tasks": 3,
+    "task_descriptors": "yes",
     "max_features": 1.1,
     "early_stopping": "yes",
     "validation_fraction": 1.0,

@@ -294,7 +294,7 @@ class TestAnotherColumnAsTask:
 
 
 def test_importances_are_of_the_columns_of_x():
-    """Beside X there is no column for the cluster of tasks: its share is left out."""
+    """Beside X there is no column for descriptors of tasks: their share is left out."""
     X, y = make_task_scenario(
         "clusters",
         cluster_sizes=(4, 5, 6),
@@ -307,8 +307,8 @@ def test_importances_are_of_the_columns_of_x():
         RMTGBRegressor(task_feature=feature, random_state=0).fit(values, y, task=task)
         for feature, values, task in ((-1, X, None), (None, X[:, :2], X[:, 2]))
     )
-    assert column.task_clusters_.any()
-    np.testing.assert_array_equal(beside.task_clusters_, column.task_clusters_)
+    assert column.task_descriptors_.size
+    np.testing.assert_array_equal(beside.task_descriptors_, column.task_descriptors_)
     importances = column.feature_importances_
     assert importances[2] > 0.1
     np.testing.assert_allclose(

@@ -15,7 +15,8 @@ def profiles(seed, n_tasks=8, variation=0.0, outliers=(), departure=0.0, noise=1
     mean = noise * rng.standard_normal(shape) + variation * rng.standard_normal(shape)
     mean[list(outliers), 1] += departure * np.array([-1.0, -1.0, 1.0, 1.0])
     draws = noise * rng.standard_normal((32, *shape))
-    return Profiles(mean, np.full(shape, 1 / 12), draws, 30.0, SHAPE[0])
+    ones = np.ones(len(mean))
+    return Profiles(mean, np.full(shape, 1 / 12), ones, draws, 30.0, SHAPE[0])
 
 
 def found(given, seed=0):
@@ -67,8 +68,10 @@ def test_what_is_certain_but_negligible_is_not_called():
 
 def test_the_unit_of_the_target_changes_nothing():
     given = profiles(5, outliers=[6], departure=4.0)
-    scaled = Profiles(
-        given.mean * 2.0**40, given.share, given.draws * 2.0**40, given.unexplained * 2.0**80, 3
+    scaled = given._replace(
+        mean=given.mean * 2.0**40,
+        draws=given.draws * 2.0**40,
+        unexplained=given.unexplained * 2.0**80,
     )
     for one, other in zip(vars(found(given)).values(), vars(found(scaled)).values(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -106,7 +109,14 @@ def test_cells_without_rows_and_tasks_without_rows_do_not_matter():
 def test_nothing_but_zeros():
     zeros = np.zeros((4, *SHAPE))
     evidence = found(
-        Profiles(zeros, np.full(zeros.shape, 1 / 12), zeros[None].repeat(3, 0), 0.0, 3)
+        Profiles(
+            zeros,
+            np.full(zeros.shape, 1 / 12),
+            np.ones(len(zeros)),
+            zeros[None].repeat(3, 0),
+            0.0,
+            3,
+        )
     )
     assert not evidence.called.any()
     assert np.isfinite(evidence.score).all()

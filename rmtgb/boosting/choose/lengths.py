@@ -32,6 +32,11 @@ from rmtgb.tasks.table import TaskTable
 #: when the task's own number of rounds is chosen.
 COMMON_ROWS = 50.0
 
+#: Standard errors by which another plan must be better than a simpler one. On 25 sets, two seeds,
+#: gains of 0 to 0.5 of them were followed by test errors of 0.98 to 1.06, in the mean 1.00; at 1,
+#: sets would be missed on which the linear part takes 6 to 14 % off.
+MIN_ERRORS = 0.5
+
 #: Stage 3 goes on as long as each look at the losses finds them smaller by this share.
 MIN_IMPROVEMENT = 1e-3
 
@@ -48,6 +53,8 @@ class StageLengths:
         Whether the trees of stage 3 try random thresholds.
     loss : float
         Mean validation loss with these lengths, in the unit of the fit.
+    task_losses : ndarray of float64 of shape (n_tasks,)
+        Sums of the same losses over the validation rows of each task.
     train_score, validation_score : dict of str to ndarray of float64
         Mean loss before the first and after each round of the stages "shared",
         "partition" and "task", of the combination that was chosen.
@@ -58,8 +65,20 @@ class StageLengths:
     task: IntArray
     task_random_thresholds: bool
     loss: float = np.nan
+    task_losses: FloatArray = field(default_factory=lambda: np.empty(0))
     train_score: dict[str, FloatArray] = field(default_factory=dict)
     validation_score: dict[str, FloatArray] = field(default_factory=dict)
+
+    def beat(self, simpler: StageLengths) -> bool:
+        """Tell whether the loss is below that of a simpler choice by more than chance.
+
+        Tasks are what differs by chance: the standard error is that of a sum over tasks of paired
+        differences.
+        """
+        gains = simpler.task_losses - self.task_losses
+        correction = gains.size / max(gains.size - 1, 1)
+        error = np.sqrt(correction * np.square(gains - gains.mean()).sum())
+        return bool(gains.sum() > MIN_ERRORS * error)
 
     def limit(self, settings: StageSettings) -> StageSettings:
         """Return the settings with what was chosen for the stages."""
@@ -257,6 +276,7 @@ def _judge(
         n_rounds,
         random_thresholds,
         loss,
+        task_losses[np.arange(n_rounds.size), n_rounds, VALIDATION],
         train,
         validation,
     )

@@ -1,0 +1,45 @@
+"""When a plan is preferred to a simpler one: paired validation losses, tasks as what varies."""
+
+import numpy as np
+import pytest
+
+from rmtgb.boosting.choose.lengths import MIN_ERRORS, StageLengths
+
+
+def lengths(task_losses):
+    """A choice of which nothing but the losses matters."""
+    none = np.zeros(len(task_losses), np.int64)
+    losses = np.asarray(task_losses, dtype=float)
+    return StageLengths(0, 0, none, False, task_losses=losses)
+
+
+def test_a_gain_is_compared_with_its_standard_error():
+    rng = np.random.default_rng(0)
+    simpler = lengths(rng.uniform(1, 2, 50))
+    noise = rng.standard_normal(50)
+    noise -= noise.mean()
+    error = np.sqrt(50) * noise.std(ddof=1)  # of the sum of 50 gains
+    for factor, expected in ((0.99, False), (1.01, True), (-1.01, False)):
+        gains = noise + factor * MIN_ERRORS * error / 50
+        assert lengths(simpler.task_losses - gains).beat(simpler) is expected
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 9])
+def test_the_same_gain_in_every_task_is_certain_and_none_is_no_gain(n_tasks):
+    simpler = lengths(np.arange(n_tasks) + 1.0)
+    assert lengths(simpler.task_losses - 2.0**-20).beat(simpler)
+    assert not simpler.beat(simpler)
+    assert not lengths(simpler.task_losses + 2.0**-20).beat(simpler)
+
+
+def test_one_task_alone_is_no_evidence_for_the_others():
+    simpler = lengths(np.ones(4))
+    assert not lengths([0.0, 1.0, 1.0, 1.6]).beat(simpler)
+    assert lengths([0.0, 1.0, 1.0, 1.0]).beat(simpler)
+
+
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_the_unit_does_not_matter(exponent):
+    simpler, other = [3.0, 2.0, 5.0], [2.5, 2.2, 4.9]
+    scaled = [lengths(np.ldexp(values, exponent // 2)) for values in (other, simpler)]
+    assert scaled[0].beat(scaled[1]) == lengths(other).beat(lengths(simpler))
