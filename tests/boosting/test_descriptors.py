@@ -125,12 +125,15 @@ def test_a_fit_goes_on_with_the_descriptors_it_has():
     assert 0 < np.abs(model.predict(X_new) - before).max() < 0.5
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_threads_change_no_bit(monkeypatch, fitted, n_jobs):
+def test_threads_change_no_bit(monkeypatch):
     monkeypatch.setattr("rmtgb.estimators._base.SMALL_CODES", 0)
     X, y, X_new, *_ = data()
-    model = regressor(n_jobs=n_jobs).fit(X, y)
-    np.testing.assert_array_equal(model.predict(X_new), fitted.predict(X_new))
+    few = dict.fromkeys(("n_iter_shared", "n_iter_partition", "n_iter_task"), 20)
+    models = [regressor(n_jobs=n, learning_rate=0.3, **few).fit(X, y) for n in (1, 2)]
+    assert models[0].task_descriptors_.size
+    for name in ("task_descriptors_", "n_iter_task_"):
+        np.testing.assert_array_equal(getattr(models[1], name), getattr(models[0], name))
+    np.testing.assert_array_equal(models[1].predict(X_new), models[0].predict(X_new))
 
 
 def test_the_order_of_rows_does_not_matter(fitted):

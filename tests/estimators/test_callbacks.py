@@ -218,7 +218,7 @@ def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, 
 
     monkeypatch.setattr(lengths, "watch_tasks", note)
     settings = few_rounds(3) | {"early_stopping": True, "splitter": "best"}
-    settings |= {"task_baseline": "shrunken", "verbose": 1}
+    settings |= {"task_baseline": "shrunken", "task_descriptors": False, "verbose": 1}
     RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
     searches, *between, last = [*printed, capsys.readouterr().out.splitlines()]
     assert len(searches) >= 3  # stage 1, and stage 2 with and without it, before any stage 3

@@ -183,7 +183,8 @@ class TestStages:
     def test_validation_rows_do_not_train(self):
         data, other = school(seed=1), school(seed=2)
         model = RMTGBRegressor(task_feature="school", **few_rounds(5), random_state=0)
-        model.set_params(early_stopping=True).fit(data.X, data.y, X_val=other.X, y_val=other.y)
+        model.set_params(early_stopping=True, task_descriptors=False)
+        model.fit(data.X, data.y, X_val=other.X, y_val=other.y)
         fixed = clone(model).set_params(
             early_stopping=False,
             n_iter_shared=model.n_iter_shared_,
