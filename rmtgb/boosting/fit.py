@@ -263,11 +263,12 @@ class _Fit:
         if self.settings.task_baseline == "linear":
             return self._choose_lengths(other, plain.folds)
         without = replace(other, stages=replace(other.stages, n_iter_partition=0))
-        tried = self._choose_lengths(without, plain.folds)
+        tried = self._choose_lengths(without, plain.folds, plain.lengths)
         if not _is_better(tried, plain):
             return plain
         if self.settings.stages.n_iter_partition > 0:
-            tried = min(tried, self._choose_lengths(other, plain.folds), key=_validation_loss)
+            whole = self._choose_lengths(other, plain.folds, tried.lengths)
+            tried = min(tried, whole, key=_validation_loss)
         return tried
 
     def _mixed_data(self, rows: Rows) -> MixedData:
@@ -316,14 +317,25 @@ class _Fit:
         for fold in plain.folds:
             profiles = self._profiles(fold.training.without_validation())
             training_sets.append(self._held_out(described(describe(profiles)), fold))
-        judged = self._with_lengths(replace(best, stages=plain.stages), training_sets)
-        if self.settings.task_descriptors is True or _is_better(judged, best):
+        must_win = self.settings.task_descriptors == "auto"
+        judged = self._with_lengths(
+            replace(best, stages=plain.stages), training_sets, best.lengths if must_win else None
+        )
+        if not must_win or _is_better(judged, best):
             everything = described(self.descriptors)
             return replace(everything, folds=judged.folds, lengths=judged.lengths)
         return best
 
-    def _choose_lengths(self, plan: _Plan, like: Sequence[Fold] | None = None) -> _Plan:
-        """Choose stage lengths on validation rows, those of other folds if given."""
+    def _choose_lengths(
+        self,
+        plan: _Plan,
+        like: Sequence[Fold] | None = None,
+        simpler: StageLengths | None = None,
+    ) -> _Plan:
+        """Choose stage lengths on validation rows, those of other folds if given.
+
+        What cannot beat a simpler choice is not searched to its end.
+        """
         if like is not None:
             training_sets = [self._held_out(plan, fold) for fold in like]
         elif plan.validation is not None:
@@ -334,7 +346,7 @@ class _Fit:
             training_sets = [plan.training.setting_aside(held_out) for held_out in choices]
         if not training_sets:  # no task has a row to spare
             return plan
-        return self._with_lengths(plan, training_sets)
+        return self._with_lengths(plan, training_sets, simpler)
 
     def _held_out(self, plan: _Plan, fold: Fold) -> TrainingSet:
         """Return the rows of a plan, of which the same as in a fold only validate."""
@@ -342,7 +354,12 @@ class _Fit:
             return self._binned(plan.rows, plan.validation, plan.mapper)
         return plan.training.setting_aside(fold.training.validation_weight > 0.0)
 
-    def _with_lengths(self, plan: _Plan, training_sets: Sequence[TrainingSet]) -> _Plan:
+    def _with_lengths(
+        self,
+        plan: _Plan,
+        training_sets: Sequence[TrainingSet],
+        simpler: StageLengths | None,
+    ) -> _Plan:
         """Return a plan with what is chosen on the validation rows of training sets."""
         settings, stages = self.settings, plan.stages
         if plan.validation is None:
@@ -351,7 +368,7 @@ class _Fit:
         folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
-            folds, stages, settings.stopping, self.seeds, self.monitor, self.team
+            folds, stages, settings.stopping, self.seeds, self.monitor, self.team, simpler
         )
         return replace(plan, folds=folds, lengths=lengths)
 

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from rmtgb import RMTGBRegressor
+from rmtgb.boosting import fit
+from rmtgb.boosting.choose import lengths as lengths_module
 from rmtgb.boosting.choose.lengths import MIN_ERRORS, StageLengths
+from rmtgb.datasets import make_task_scenario
 
 
 def lengths(task_losses):
@@ -43,3 +47,28 @@ def test_the_unit_does_not_matter(exponent):
     simpler, other = [3.0, 2.0, 5.0], [2.5, 2.2, 4.9]
     scaled = [lengths(np.ldexp(values, exponent // 2)) for values in (other, simpler)]
     assert scaled[0].beat(scaled[1]) == lengths(other).beat(lengths(simpler))
+
+
+def test_what_cannot_win_is_not_searched_to_its_end(monkeypatch):
+    """Unrelated tasks: neither the linear part nor descriptors win, and the model is the same."""
+    X, y = make_task_scenario("independent", n_tasks=4, n_samples_per_task=150, random_state=0)
+    limits = {"n_iter_shared": 100, "n_iter_partition": 100, "n_iter_task": 300}
+    watch, choose, rounds = lengths_module.watch_tasks, fit.choose_stage_lengths, []
+
+    def note(*arguments):
+        losses = watch(*arguments)
+        rounds.append(losses.shape[1])
+        return losses
+
+    monkeypatch.setattr(lengths_module, "watch_tasks", note)
+
+    def fitted():
+        rounds.clear()
+        model = RMTGBRegressor(task_feature=-1, random_state=0, **limits).fit(X, y)
+        return model.predict(X), sum(rounds)
+
+    prediction, n_rounds = fitted()
+    monkeypatch.setattr(fit, "choose_stage_lengths", lambda *given: choose(*given[:6]))
+    expected, all_rounds = fitted()
+    np.testing.assert_array_equal(prediction, expected)
+    assert n_rounds < 0.8 * all_rounds

@@ -55,6 +55,8 @@ class StageLengths:
         Mean validation loss with these lengths, in the unit of the fit.
     task_losses : ndarray of float64 of shape (n_tasks,)
         Sums of the same losses over the validation rows of each task.
+    fold_losses : tuple of float
+        Mean validation loss of each fold.
     train_score, validation_score : dict of str to ndarray of float64
         Mean loss before the first and after each round of the stages "shared",
         "partition" and "task", of the combination that was chosen.
@@ -66,6 +68,7 @@ class StageLengths:
     task_random_thresholds: bool
     loss: float = np.nan
     task_losses: FloatArray = field(default_factory=lambda: np.empty(0))
+    fold_losses: tuple[float, ...] = ()
     train_score: dict[str, FloatArray] = field(default_factory=dict)
     validation_score: dict[str, FloatArray] = field(default_factory=dict)
 
@@ -140,8 +143,15 @@ class _Search:
     ``paths`` are tuples of whether stages 1 and 2 are used, and the :class:`_Path`.
     """
 
-    def __init__(self, fold: Fold, settings: StageSettings, monitor: Monitor, team: Team) -> None:
-        self._settings, self._monitor = settings, monitor
+    def __init__(
+        self,
+        fold: Fold,
+        settings: StageSettings,
+        loss_to_beat: float,
+        monitor: Monitor,
+        team: Team,
+    ) -> None:
+        self._settings, self._monitor, self._loss_to_beat = settings, monitor, loss_to_beat
         self._tried: dict[tuple[int, ...], FloatArray] = {}
         self._state = BoostState(fold.training, fold.tasks, team)
         self._weight = fold.training.validation_weight.sum()
@@ -169,20 +179,21 @@ class _Search:
         if tried not in self._tried:
             settings = self._settings.with_task_thresholds(random_thresholds)
             self._state.raw[:] = path.raw
-            best = min((self._loss(losses) for losses in self._tried.values()), default=np.inf)
+            best = min([self._loss_to_beat, *map(self.loss, self._tried.values())])
             enough = partial(self._is_enough, settings.n_iter_task, best)
             losses = watch_tasks(
                 self._state, settings.task_trees, seed, settings.n_iter_task, enough
             )
             self._tried[tried] = losses
-            self._tell("task", path.rounds, f"{losses.shape[1] - 1} rounds", self._loss(losses))
+            self._tell("task", path.rounds, f"{losses.shape[1] - 1} rounds", self.loss(losses))
         return self._tried[tried]
 
     def _tell(self, name: str, before: dict[str, int], what: str, loss: float) -> None:
         after = "".join(f", after {n} of stage {stage}" for stage, n in before.items() if n)
         self._monitor.tell(f"choosing lengths: {name}{after}: {what}, validation loss {loss:.6g}")
 
-    def _loss(self, losses: FloatArray) -> float:
+    def loss(self, losses: FloatArray) -> float:
+        """Return the mean validation loss of losses of stage 3."""
         return _task_lengths(losses, self._weight)[0]
 
     def _is_enough(self, limit: int, loss_to_beat: float, losses: FloatArray) -> bool:
@@ -190,8 +201,8 @@ class _Search:
 
         Losses fall ever more slowly: at the end they are not below the line through two looks.
         """
-        loss = self._loss(losses)
-        saved = self._loss(losses[:, : losses.shape[1] - ROUNDS_PER_LOOK]) - loss
+        loss = self.loss(losses)
+        saved = self.loss(losses[:, : losses.shape[1] - ROUNDS_PER_LOOK]) - loss
         looks_left = (limit + 1 - losses.shape[1]) / ROUNDS_PER_LOOK
         return saved < abs(loss) * MIN_IMPROVEMENT or loss - saved * looks_left > loss_to_beat
 
@@ -203,6 +214,7 @@ def choose_stage_lengths(
     seeds: Seeds,
     monitor: Monitor,
     team: Team,
+    simpler: StageLengths | None = None,
 ) -> StageLengths:
     """Choose the rounds of all stages on validation rows.
 
@@ -218,12 +230,19 @@ def choose_stage_lengths(
     monitor : Monitor
         Told of what was tried.
     team : Team
+    simpler : StageLengths, optional
+        A choice on the same validation rows. Where it will not be beaten, nothing is searched to
+        its end.
 
     Returns
     -------
     StageLengths
     """
-    searches = [_Search(fold, settings, monitor, team) for fold in folds]
+    to_beat = [np.inf] * len(folds) if simpler is None else simpler.fold_losses
+    searches = [
+        _Search(fold, settings, loss, monitor, team)
+        for fold, loss in zip(folds, to_beat, strict=True)
+    ]
     for search in searches:
         search.extend_paths("shared", boost_shared, settings.n_iter_shared, seeds.shared, stopping)
         search.extend_paths(
@@ -256,7 +275,8 @@ def _judge(
     total_weight: FloatArray,
 ) -> StageLengths:
     """Return all lengths of a path, with its validation loss."""
-    task_losses = _sum_padded([search.finish(key, random_thresholds, seed) for search in searches])
+    of_folds = [search.finish(key, random_thresholds, seed) for search in searches]
+    task_losses = _sum_padded(of_folds)
     loss, n_rounds = _task_lengths(task_losses, total_weight[VALIDATION])
     paths = [search.paths[key] for search in searches]
     sums = {
@@ -277,6 +297,7 @@ def _judge(
         random_thresholds,
         loss,
         task_losses[np.arange(n_rounds.size), n_rounds, VALIDATION],
+        tuple(search.loss(losses) for search, losses in zip(searches, of_folds, strict=True)),
         train,
         validation,
     )
