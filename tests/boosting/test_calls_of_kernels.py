@@ -127,6 +127,7 @@ def test_each_task_grows_the_trees_that_it_keeps(monkeypatch, calls, n_jobs):
     noise = np.random.default_rng(0).standard_normal(N_ROWS)
     y = np.where(X[:, -1] == 0, 10.0 * noise, y)  # a task of which nothing can be learned
     settings = alone("n_iter_task", 60) | {"early_stopping": True, "task_baseline": "shrunken"}
+    settings |= {"task_descriptors": False}
     model = regressor(**settings, n_jobs=n_jobs).fit(X, y)
     kept = model.n_iter_task_
     assert kept.min() < kept.max()
@@ -195,7 +196,8 @@ def test_no_bit_of_a_model_depends_on_the_division(monkeypatch, kind, early_stop
     settings = dict.fromkeys(STAGES, 7) | {"early_stopping": early_stopping}
     settings |= {"n_iter_no_change": 3, "learning_rate": 0.3, "linear_leaves": True}
     settings |= {"subsample": 0.7, "max_features": 0.7, "categorical_features": [2]}
-    settings |= {"task_baseline": "shrunken"}  # other plans call the same kernels
+    # other plans call the same kernels
+    settings |= {"task_baseline": "shrunken", "task_descriptors": False}
     make = regressor
     if kind == "three classes":
         make, y = classifier, np.digitize(y, [-1.0, 2.0])

@@ -58,8 +58,9 @@ def test_weight_is_repetition(loss, early_stopping, seed):
     weight[:8] = 1
     again = np.repeat(np.arange(len(y)), weight)
     # all plans together: test_repetition.py
-    settings = {"early_stopping": early_stopping, "task_baseline": "shrunken"}
-    model = regressor(loss=loss, n_iter_no_change=3, **settings)
+    settings = {"task_baseline": "shrunken", "task_descriptors": False}
+    settings |= {"early_stopping": early_stopping, "n_iter_no_change": 3}
+    model = regressor(loss=loss, **settings)
     np.testing.assert_allclose(
         predictions(model, X, y, X, sample_weight=weight),
         predictions(model, X[again], y[again], X),

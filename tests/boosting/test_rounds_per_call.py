@@ -36,6 +36,7 @@ def test_no_bit_depends_on_it(monkeypatch, rounds_of_calls, limits, early_stoppi
     settings = dict.fromkeys(("n_iter_shared", "n_iter_partition", "n_iter_task"), 21)
     settings |= {"early_stopping": early_stopping, "n_iter_no_change": 3, "learning_rate": 0.3}
     settings |= {"subsample": 0.7, "max_features": 0.7, "task_baseline": "shrunken"}
+    settings |= {"task_descriptors": False}
     if kind == "three classes":
         model, y = classifier(**settings), np.digitize(y, [-1.0, 2.0])
     else:
