@@ -12,6 +12,9 @@ from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.team import Team
 from rmtgb.linear.model import MixedModel
 
+#: Largest descriptor that trees see: float32 holds it, and it is far from those of other tasks.
+LARGEST = 2.0**100
+
 
 @dataclass(frozen=True)
 class AddedFeatures:
@@ -57,8 +60,8 @@ class AddedFeatures:
         columns: list[Any] = []
         if self.descriptors is not None:
             usual = np.zeros(self.descriptors.shape[1])
-            # the same numbers beside any X
-            columns.extend(np.vstack([self.descriptors, usual])[task_codes].T.astype(np.float32))
+            known = np.clip(np.vstack([self.descriptors, usual]), -LARGEST, LARGEST)
+            columns.extend(known[task_codes].T.astype(np.float32))  # the same numbers beside any X
         if self.linear is not None:
             if linear is None:
                 linear = self.linear.predict(np.asarray(X, np.float64), task_codes, team)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
+from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.datasets import make_task_scenario
 
 SIZES = (4, 5, 6)
@@ -63,6 +64,15 @@ def test_classes_and_validation_rows_of_the_user():
     model = RMTGBClassifier(task_feature=-1, random_state=0, task_baseline="shrunken")
     model.fit(X, y, X_val=X_new, y_val=y_new)
     assert model.task_descriptors_.shape[1] >= 2
+
+
+def test_features_are_finite_and_of_the_type_of_x():
+    added = AddedFeatures(descriptors=np.array([[1e60, -0.5], [-1e300, 0.25]]))
+    for dtype in (np.float32, np.float64):
+        rows = added.beside(np.ones((3, 1), dtype), np.array([0, 1, -1]))
+        assert rows.dtype == dtype
+        expected = [[1.0, 2.0**100, -0.5], [1.0, -(2.0**100), 0.25], [1.0, 0.0, 0.0]]
+        np.testing.assert_array_equal(rows, expected)
 
 
 def test_they_are_used_unasked_where_no_length_is_chosen():
