@@ -38,6 +38,8 @@ def check_integers(name: str, values: Any, minimum: int) -> IntArray:
     if dimensions(values) != 1 or len(values) == 0:
         raise ValueError(f"{name} must be a sequence of one or more integers, got {values!r}.")
     checked = [check_integer(f"{name}[{i}]", value, minimum) for i, value in enumerate(values)]
+    if max(checked) >= 2**63:
+        raise ValueError(f"{name} must be below 2**63, got {max(checked)}.")
     return np.array(checked, dtype=np.int64)
 
 

@@ -215,7 +215,9 @@ def _convex_programme(
     """
 
     def value_and_slope(p: FloatArray) -> tuple[float, FloatArray]:
-        quadratic, room = d * np.sum(p * p * noise / n), 1.0 - d * np.sum(p * p / n)
+        quadratic = d * np.sum(p * p * noise / n)
+        # the search may step onto the border, where the quotient has no value
+        room = max(1.0 - d * np.sum(p * p / n), np.finfo(np.float64).eps)
         value = p @ gram @ p + quadratic / room
         slope = 2 * gram @ p + 2 * d * p * noise / n / room + quadratic / room**2 * 2 * d * p / n
         return float(value), slope

@@ -228,6 +228,9 @@ class SafeCombination(Result):
         Share of the auxiliary coefficients, in [0, 1].
     main_coefficients : ndarray of shape (d,), float64
         Least squares on the main task alone.
+    features : tuple
+        Names of the columns in the order of the coefficients, that of an estimate or a Series that
+        has names; empty for columns without names, whose order it is.
     status : {"bound"}
         The expected squared error on the rows of the main task is at most that of least
         squares, whatever the auxiliary coefficients, if the noise is normal.
@@ -238,6 +241,7 @@ class SafeCombination(Result):
     coefficients: FloatArray
     weight: float
     main_coefficients: FloatArray
+    features: tuple[Any, ...]
     status: str = "bound"
     note: str = ""
 

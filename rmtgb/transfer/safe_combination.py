@@ -76,15 +76,16 @@ def safe_combination(
     n, main_only, noise, S, _ = fit_one(
         rows, tasks.y[0], fit_intercept, "the main task", tasks.features
     )
+    features = tuple(tasks.features)
     if d < 3:
         note = "No weight is safe with less than three features."
-        return SafeCombination(main_only, 0.0, main_only, note=note)
+        return SafeCombination(main_only, 0.0, main_only, features, note=note)
     difference = auxiliary - main_only
     most = (d - 2) * noise * (n - d) / (n - d + 2)
     with np.errstate(over="ignore"):  # infinitely far away, the weight is 0
         distance2 = float(difference @ S @ difference)
     weight = 1.0 if distance2 <= most else most / distance2
-    return SafeCombination(main_only + weight * difference, weight, main_only)
+    return SafeCombination(main_only + weight * difference, weight, main_only, features)
 
 
 def _names(coefficients: Any) -> list[Any] | None:

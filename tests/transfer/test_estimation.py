@@ -350,9 +350,20 @@ def test_frames_are_taken_as_arrays():
     one, other = estimate_problem(X, y), estimate_problem(frames, series)
     pd.testing.assert_frame_equal(other.to_frame(), one.to_frame())
     safe = safe_combination(X[0], y[0], W[1])
-    assert_array_equal(
-        safe_combination(frames[0], series[0], W[1]).coefficients, safe.coefficients
-    )
+    assert safe.features == ()
+    of_frame = safe_combination(frames[0], series[0], W[1])
+    assert_array_equal(of_frame.coefficients, safe.coefficients)
+    assert of_frame.features == ("a", "b", "c")
+
+
+def test_a_combination_says_which_columns_its_coefficients_are_of():
+    X, y = make_data()
+    frame = pd.DataFrame(X[0], columns=list("abc"))
+    named = pd.Series(W[1], index=list("abc"))
+    expected = safe_combination(frame, y[0], named)
+    turned = safe_combination(frame, y[0], named[["c", "a", "b"]])
+    assert turned.features == ("c", "a", "b")
+    assert_allclose(turned.coefficients, expected.coefficients[[2, 0, 1]], rtol=1e-12)
 
 
 def test_inputs_are_left_alone():
@@ -590,7 +601,8 @@ def test_table_of_a_safe_combination():
     X, y = make_data()
     safe = safe_combination(X[0], y[0], W[1])
     frame = safe.to_frame()
-    assert list(frame.columns) == ["coefficients", "weight", "main_coefficients", "status", "note"]
+    names = ["coefficients", "weight", "main_coefficients", "features", "status", "note"]
+    assert list(frame.columns) == names
     assert frame["weight"][0] == safe.weight
     line = estimate_problem(X, y).together.to_frame()
     assert list(line.columns) == [

@@ -223,6 +223,20 @@ def test_weights_are_never_worse_than_simple_ones(seed):
     assert 0 <= best.lower_bound <= best.error
 
 
+def test_a_search_that_steps_onto_the_border():
+    """Warnings are errors in all tests: there the denominator of the convex programme is zero."""
+    coefficients = [
+        [-0.18638812836294133, -0.21320444801710198],
+        [-0.11305163847731832, -0.05768172587273809],
+        [-0.1333411514592534, -0.15398717348031643],
+        [0.7597029256293668, 1.3915642704723212],
+    ]
+    noise = [0.05320836190802063, 46.4931435241953, 0.08949692225894208, 0.16757565014125653]
+    p = LinearTransferProblem([1, 4, 1, 9], noise, coefficients=coefficients)
+    best = optimal_weights(p)
+    assert best.lower_bound < best.error < best.pooled_error
+
+
 def test_equal_tasks_are_pooled():
     best = optimal_weights(problem([10, 12, 9], gram=np.zeros((2, 2))))
     assert_array_equal(best.weights, [1, 1, 1])

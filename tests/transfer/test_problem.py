@@ -280,6 +280,7 @@ def test_subset_of_a_gram_matrix():
 @pytest.mark.parametrize(
     ("tasks", "error", "message"),
     [
+        ([0, 10**30], ValueError, r"tasks must be below 2\*\*63"),
         ([], ValueError, "tasks must be a sequence of one or more integers"),
         (0, ValueError, "tasks must be a sequence of one or more integers"),
         ([[0, 1]], ValueError, "tasks must be a sequence of one or more integers"),
