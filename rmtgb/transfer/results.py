@@ -229,8 +229,8 @@ class SafeCombination(Result):
     main_coefficients : ndarray of shape (d,), float64
         Least squares on the main task alone.
     features : tuple
-        Names of the columns in the order of the coefficients, that of an estimate or a Series that
-        has names; empty for columns without names, whose order it is.
+        Names of the columns in the order of the coefficients, which is that of an estimate or a
+        Series that has names; numbers if the data have none.
     status : {"bound"}
         The expected squared error on the rows of the main task is at most that of least
         squares, whatever the auxiliary coefficients, if the noise is normal.

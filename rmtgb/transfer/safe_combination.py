@@ -76,7 +76,7 @@ def safe_combination(
     n, main_only, noise, S, _ = fit_one(
         rows, tasks.y[0], fit_intercept, "the main task", tasks.features
     )
-    features = tuple(tasks.features)
+    features = tuple(tasks.features) or tuple(range(d))
     if d < 3:
         note = "No weight is safe with less than three features."
         return SafeCombination(main_only, 0.0, main_only, features, note=note)

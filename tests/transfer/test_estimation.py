@@ -350,7 +350,7 @@ def test_frames_are_taken_as_arrays():
     one, other = estimate_problem(X, y), estimate_problem(frames, series)
     pd.testing.assert_frame_equal(other.to_frame(), one.to_frame())
     safe = safe_combination(X[0], y[0], W[1])
-    assert safe.features == ()
+    assert safe.features == (0, 1, 2)
     of_frame = safe_combination(frames[0], series[0], W[1])
     assert_array_equal(of_frame.coefficients, safe.coefficients)
     assert of_frame.features == ("a", "b", "c")
