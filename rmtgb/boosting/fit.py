@@ -14,6 +14,7 @@ from rmtgb.boosting.choose.validation_split import folds_by_content, split_by_co
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import starting_theta
+from rmtgb.boosting.plan import Plan, is_better, validation_loss
 from rmtgb.boosting.profiles import find_profiles
 from rmtgb.boosting.rows import (
     LARGEST_IN_UNIT,
@@ -115,26 +116,6 @@ def _unit_to_continue(former: ThreeStageModel, unit: float) -> float:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Rows as the stages will see them, with what is added to them, and what was chosen.
-
-    ``linear`` (n_outputs, n) are predictions of linear models, if these are among ``added``;
-    ``training`` are all training rows in bins, ``folds`` the same with validation rows among them,
-    and ``lengths`` what was chosen on these, if anything.
-    """
-
-    rows: Rows
-    validation: Rows | None
-    added: AddedFeatures
-    linear: FloatArray | None
-    mapper: BinMapper
-    training: TrainingSet
-    stages: StageSettings
-    folds: Sequence[Fold] = ()
-    lengths: StageLengths | None = None
-
-
-@dataclass(frozen=True)
 class _Fit:
     """What all steps of a fit are told; ``evidence`` and ``descriptors`` are of all rows."""
 
@@ -162,7 +143,7 @@ class _Fit:
         tasks = self._baseline(training)
         return find_profiles(training, tasks, self.seeds.evidence, self.team)
 
-    def _choose_and_fit(self, plain: _Plan, unit: float) -> FitResult:
+    def _choose_and_fit(self, plain: Plan, unit: float) -> FitResult:
         if self.settings.stopping is not None:
             plain = self._choose_lengths(plain)
         plan = plain
@@ -214,7 +195,7 @@ class _Fit:
         added: AddedFeatures,
         linear: FloatArray | None = None,
         standardizer: Standardizer | None = None,
-    ) -> _Plan:
+    ) -> Plan:
         """Bin rows with added features, linear predictions (n_outputs, n) of them.
 
         Values are standardized as these rows are, or as a standardizer has it.
@@ -237,9 +218,9 @@ class _Fit:
         if standardizer is not None:
             mapper = replace(mapper, standardizer=standardizer)
         training = self._binned(rows, None, mapper)
-        return _Plan(rows, validation, added, linear, mapper, training, self.settings.stages)
+        return Plan(rows, validation, added, linear, mapper, training, self.settings.stages)
 
-    def _wants_linear(self, plain: _Plan) -> bool:
+    def _wants_linear(self, plain: Plan) -> bool:
         """Tell whether a linear mixed model is to be fitted."""
         kind, loss = self.settings.task_baseline, self.settings.loss
         if not loss.is_scale_free and plain.rows.y.max() > LARGEST_LINEAR_COUNT:
@@ -247,7 +228,7 @@ class _Fit:
         chooses = plain.lengths is not None and self.n_tasks > 1
         return kind == "linear" or (kind == "auto" and chooses)
 
-    def _with_linear(self, plain: _Plan) -> _Plan:
+    def _with_linear(self, plain: Plan) -> Plan:
         """Return a plan with a linear mixed model, where validation rows do not speak against it.
 
         A search without stage 2 says whether it is worth a whole one.
@@ -264,11 +245,11 @@ class _Fit:
             return self._choose_lengths(other, plain.folds)
         without = replace(other, stages=replace(other.stages, n_iter_partition=0))
         tried = self._choose_lengths(without, plain.folds, plain.lengths)
-        if not _is_better(tried, plain):
+        if not is_better(tried, plain):
             return plain
         if self.settings.stages.n_iter_partition > 0:
             whole = self._choose_lengths(other, plain.folds, tried.lengths)
-            tried = min(tried, whole, key=_validation_loss)
+            tried = min(tried, whole, key=validation_loss)
         return tried
 
     def _mixed_data(self, rows: Rows) -> MixedData:
@@ -282,7 +263,7 @@ class _Fit:
             self.settings.loss,
         )
 
-    def _out_of_fold(self, linear: MixedModel, data: MixedData, plain: _Plan) -> FloatArray:
+    def _out_of_fold(self, linear: MixedModel, data: MixedData, plain: Plan) -> FloatArray:
         """Return linear predictions (n_outputs, n) of rows by models that have not seen them."""
         training = plain.training
         fold = np.empty_like(data.task)
@@ -291,7 +272,7 @@ class _Fit:
             fold = np.arange(fold.size) % N_FOLDS
         return out_of_fold(linear, data, fold, self.team)
 
-    def _wants_descriptors(self, plain: _Plan) -> bool:
+    def _wants_descriptors(self, plain: Plan) -> bool:
         """Tell whether trees are to see descriptors of tasks, if there are any."""
         if self.descriptors is None or self.descriptors.shape[1] == 0:
             return False
@@ -300,14 +281,14 @@ class _Fit:
             plain.lengths is not None and min(stages.n_iter_shared, stages.n_iter_task) > 0
         )
 
-    def _with_descriptors(self, plain: _Plan, best: _Plan) -> _Plan:
+    def _with_descriptors(self, plain: Plan, best: Plan) -> Plan:
         """Return the best plan with descriptors, where validation rows do not speak against it.
 
         Those that a fold is judged with are of its training rows alone.
         """
         self.monitor.tell("describing tasks by numbers, which are more features")
 
-        def described(descriptors: FloatArray | None) -> _Plan:
+        def described(descriptors: FloatArray | None) -> Plan:
             added = replace(best.added, descriptors=descriptors)
             return self._plan(plain.rows, plain.validation, added, best.linear)
 
@@ -321,17 +302,17 @@ class _Fit:
         judged = self._with_lengths(
             replace(best, stages=plain.stages), training_sets, best.lengths if must_win else None
         )
-        if not must_win or _is_better(judged, best):
+        if not must_win or is_better(judged, best):
             everything = described(self.descriptors)
             return replace(everything, folds=judged.folds, lengths=judged.lengths)
         return best
 
     def _choose_lengths(
         self,
-        plan: _Plan,
+        plan: Plan,
         like: Sequence[Fold] | None = None,
         simpler: StageLengths | None = None,
-    ) -> _Plan:
+    ) -> Plan:
         """Choose stage lengths on validation rows, those of other folds if given.
 
         What cannot beat a simpler choice is not searched to its end.
@@ -348,7 +329,7 @@ class _Fit:
             return plan
         return self._with_lengths(plan, training_sets, simpler)
 
-    def _held_out(self, plan: _Plan, fold: Fold) -> TrainingSet:
+    def _held_out(self, plan: Plan, fold: Fold) -> TrainingSet:
         """Return the rows of a plan, of which the same as in a fold only validate."""
         if plan.validation is not None:
             return self._binned(plan.rows, plan.validation, plan.mapper)
@@ -356,10 +337,10 @@ class _Fit:
 
     def _with_lengths(
         self,
-        plan: _Plan,
+        plan: Plan,
         training_sets: Sequence[TrainingSet],
         simpler: StageLengths | None,
-    ) -> _Plan:
+    ) -> Plan:
         """Return a plan with what is chosen on the validation rows of training sets."""
         settings, stages = self.settings, plan.stages
         if plan.validation is None:
@@ -417,16 +398,3 @@ class _Fit:
                 stages.task_trees.random_thresholds,
             )
         return FitResult(model, lengths)
-
-
-def _validation_loss(plan: _Plan) -> float:
-    """Return the mean validation loss with the lengths that were chosen."""
-    assert plan.lengths is not None
-    return plan.lengths.loss
-
-
-def _is_better(plan: _Plan, simpler: _Plan) -> bool:
-    """Tell whether validation rows prefer a plan to a simpler one."""
-    assert plan.lengths is not None
-    assert simpler.lengths is not None
-    return plan.lengths.beat(simpler.lengths)

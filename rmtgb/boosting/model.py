@@ -253,6 +253,14 @@ class ThreeStageModel:
         """Return the gain of each feature by part, all but the baseline: (4, n_features)."""
         return np.array([ensemble.gains(n_features) for ensemble in self._ensembles])
 
+    @property
+    def task_descriptors(self) -> FloatArray:
+        """Descriptors of tasks in units of the raw prediction, (n_tasks, n_directions)."""
+        described = self.added.descriptors
+        if described is None:
+            return np.zeros((self.tasks.n_tasks, 0))
+        return described * self.unit
+
     def in_unit(self, unit: float) -> ThreeStageModel:
         """Return the model for targets that are divided by a unit, a power of two."""
         if unit == 1.0:

@@ -310,10 +310,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         self.outlier_tasks_ = self.tasks_[model.evidence.called]
         baseline = model.tasks.baseline
         self.baseline_ = baseline[:, 0] if baseline.shape[1] == 1 else baseline
-        descriptors = model.added.descriptors
-        if descriptors is None:
-            descriptors = np.zeros((self.n_tasks_, 0))
-        self.task_descriptors_ = descriptors * model.unit
+        self.task_descriptors_ = model.task_descriptors
         self.n_iter_shared_ = model.shared.n_rounds
         self.n_iter_partition_ = model.partition.n_rounds
         self.n_iter_task_ = model.task_specific.n_rounds

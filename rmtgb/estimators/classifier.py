@@ -79,9 +79,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         prefer it. "global": the best constant for all. "zero": none.
     task_descriptors : {"auto"} or bool, default="auto"
         Whether the trees of all stages see up to four numbers that describe a row's task: where
-        it stands in the directions in which tasks differ by more than noise. "auto" leaves it to
-        validation rows, and uses none where no stage length is chosen or stage 3 has no rounds.
-        Unseen tasks are described as a usual one.
+        it stands where tasks differ by more than noise. "auto" leaves it to validation rows.
     max_bins : int, default=255
         Largest number of bins or categories of a feature, 2 to 255. Missing values have one
         more.
