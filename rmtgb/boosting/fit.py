@@ -31,7 +31,7 @@ from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tasks.descriptors import describe
-from rmtgb.tasks.evidence import TaskEvidence, judge
+from rmtgb.tasks.evidence import MIN_TASKS, TaskEvidence, judge
 from rmtgb.tasks.profiles import Profiles
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
@@ -134,14 +134,15 @@ class _Fit:
 
     def _knowing_tasks(self, training: TrainingSet) -> _Fit:
         """Tell by all training rows, once for all paths, how tasks differ."""
-        profiles = self._profiles(training)
+        if self.n_tasks < MIN_TASKS and not self._may_describe:
+            return replace(self, evidence=TaskEvidence.none(self.n_tasks, training.n_features))
+        profiles = self._profiles(Fold(training, self._baseline(training)))
         evidence = judge(profiles, np.random.default_rng(self.seeds.evidence))
-        descriptors = None if self.settings.task_descriptors is False else describe(profiles)
+        descriptors = describe(profiles) if self._may_describe else None
         return replace(self, evidence=evidence, descriptors=descriptors)
 
-    def _profiles(self, training: TrainingSet) -> Profiles:
-        tasks = self._baseline(training)
-        return find_profiles(training, tasks, self.seeds.evidence, self.team)
+    def _profiles(self, fold: Fold) -> Profiles:
+        return find_profiles(fold.training, fold.tasks, self.seeds.evidence, self.team)
 
     def _choose_and_fit(self, plain: Plan, unit: float) -> FitResult:
         if self.settings.stopping is not None:
@@ -204,8 +205,7 @@ class _Fit:
         if validation is not None:
             X = added.beside(validation.X, validation.task_codes, team=self.team)
             validation = replace(validation, X=X)
-        n_categories = self.settings.n_categories
-        n_categories = np.append(n_categories, np.zeros(added.n_features, np.int64))
+        n_categories = np.append(self.settings.n_categories, np.zeros(added.n_features, np.int64))
         mapper = BinMapper.fit(
             rows.X,
             rows.weight,
@@ -272,14 +272,18 @@ class _Fit:
             fold = np.arange(fold.size) % N_FOLDS
         return out_of_fold(linear, data, fold, self.team)
 
+    @property
+    def _may_describe(self) -> bool:
+        """Whether trees may be to see descriptors of tasks, as far as settings say."""
+        kind, stages = self.settings.task_descriptors, self.settings.stages
+        n_rounds = min(stages.n_iter_shared, stages.n_iter_task)
+        can_use = self.settings.stopping is not None and n_rounds > 0
+        return self.n_tasks > 1 and (kind is True or (kind == "auto" and can_use))
+
     def _wants_descriptors(self, plain: Plan) -> bool:
-        """Tell whether trees are to see descriptors of tasks, if there are any."""
-        if self.descriptors is None or self.descriptors.shape[1] == 0:
-            return False
-        stages = self.settings.stages
-        return self.settings.task_descriptors is True or (
-            plain.lengths is not None and min(stages.n_iter_shared, stages.n_iter_task) > 0
-        )
+        """Tell whether trees are to see descriptors of tasks: there are some, and who decides."""
+        decided = self.settings.task_descriptors is True or plain.lengths is not None
+        return decided and self.descriptors is not None and self.descriptors.size > 0
 
     def _with_descriptors(self, plain: Plan, best: Plan) -> Plan:
         """Return the best plan with descriptors, where validation rows do not speak against it.
@@ -296,15 +300,13 @@ class _Fit:
             return described(self.descriptors)
         training_sets = []
         for fold in plain.folds:
-            profiles = self._profiles(fold.training.without_validation())
-            training_sets.append(self._held_out(described(describe(profiles)), fold))
+            training_sets += self._training_sets(described(describe(self._profiles(fold))), [fold])
         must_win = self.settings.task_descriptors == "auto"
         judged = self._with_lengths(
             replace(best, stages=plain.stages), training_sets, best.lengths if must_win else None
         )
         if not must_win or is_better(judged, best):
-            everything = described(self.descriptors)
-            return replace(everything, folds=judged.folds, lengths=judged.lengths)
+            return replace(described(self.descriptors), folds=judged.folds, lengths=judged.lengths)
         return best
 
     def _choose_lengths(
@@ -317,23 +319,21 @@ class _Fit:
 
         What cannot beat a simpler choice is not searched to its end.
         """
-        if like is not None:
-            training_sets = [self._held_out(plan, fold) for fold in like]
-        elif plan.validation is not None:
-            training_sets = [self._binned(plan.rows, plan.validation, plan.mapper)]
-        else:
-            fraction = self.settings.validation_fraction
-            choices = split_by_content(plan.training, fraction, self.seeds.validation)
-            training_sets = [plan.training.setting_aside(held_out) for held_out in choices]
+        training_sets = self._training_sets(plan, like)
         if not training_sets:  # no task has a row to spare
             return plan
         return self._with_lengths(plan, training_sets, simpler)
 
-    def _held_out(self, plan: Plan, fold: Fold) -> TrainingSet:
-        """Return the rows of a plan, of which the same as in a fold only validate."""
+    def _training_sets(self, plan: Plan, like: Sequence[Fold] | None) -> list[TrainingSet]:
+        """Return the rows of a plan, of which some only validate, as in other folds if given."""
         if plan.validation is not None:
-            return self._binned(plan.rows, plan.validation, plan.mapper)
-        return plan.training.setting_aside(fold.training.validation_weight > 0.0)
+            return [self._binned(plan.rows, plan.validation, plan.mapper)]
+        if like is not None:
+            choices = [fold.training.validation_weight > 0.0 for fold in like]
+        else:
+            fraction = self.settings.validation_fraction
+            choices = split_by_content(plan.training, fraction, self.seeds.validation)
+        return [plan.training.setting_aside(held_out) for held_out in choices]
 
     def _with_lengths(
         self,

@@ -189,10 +189,6 @@ class TrainingSet:
             validation_weight=np.where(held_out, self.weight, 0.0),
         )
 
-    def without_validation(self) -> TrainingSet:
-        """Return the rows, none of which validates; rows that only did so keep no weight."""
-        return replace(self, validation_weight=np.empty(0))
-
     @property
     def n_tasks(self) -> int:
         """Number of tasks."""

@@ -93,13 +93,11 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         shrunken slopes for each task, is one more feature. "auto": linear where validation rows
         prefer it. "global": the best constant for all. "zero": none.
     task_descriptors : {"auto"} or bool, default="auto"
-        Whether the trees of all stages see up to four numbers that describe a row's task: where
-        it stands in the directions in which tasks differ by more than noise. "auto" leaves it to
-        validation rows, and uses none where no stage length is chosen or stage 3 has no rounds.
-        Unseen tasks are described as a usual one.
+        Whether trees see up to four numbers that describe a row's task: where it stands in the
+        directions in which tasks differ by more than noise. "auto": where validation rows prefer
+        it, which takes lengths to choose and rounds of stage 3. An unseen task is a usual one.
     max_bins : int, default=255
-        Largest number of bins or categories of a feature, 2 to 255. Missing values have one
-        more.
+        Largest number of bins or categories of a feature, 2 to 255; missing values have one more.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Which features are categorical: those of a categorical dtype in a data frame; names
         and positions among all columns of X, or a mask of them; or none. Categories that were

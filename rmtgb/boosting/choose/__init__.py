@@ -1,1 +1,1 @@
-"""What is chosen on validation rows: which rows these are, stage lengths, clusters of tasks."""
+"""What is chosen on validation rows: which rows these are, and stage lengths."""
