@@ -129,6 +129,14 @@ class TestRowNames:
         assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("header", "twice"), [("t,x,y,x", "x"), ("t,t,x,y", "t"), ("y,t,y,x", "y")]
+)
+def test_two_columns_of_one_name_are_refused(tmp_path, header, twice):
+    with pytest.raises(CommandError, match=f"has more than one column '{twice}'"):
+        read(tmp_path, f"{header}\n1,2,3,4\n2,3,4,5\n")
+
+
 def test_a_numeric_target_of_texts_is_refused(tmp_path):
     with pytest.raises(CommandError, match="holds 'low', which is no number"):
         read(tmp_path, rows(["a", "b"], ["low", "high"]))

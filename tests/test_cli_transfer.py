@@ -162,8 +162,18 @@ def test_labels_are_found_as_they_are_written(tmp_path, capsys):
         (lambda f: f, "mime", "no row is of task 'mime'; did you mean 'mine'?"),
         (lambda f: f, "zzz", "no row is of task 'zzz'; there are mine, alike, other"),
         (lambda f: f[f["site"] == "mine"], "mine", "no other task allows a linear model"),
-        (lambda f: f.groupby("site").head(5), "mine", "no other task allows a linear model"),
+        (
+            lambda f: f[(f["site"] == "mine") | (f.groupby("site").cumcount() < 5)],
+            "mine",
+            "no other task allows a linear model",
+        ),
         (lambda f: f.assign(a=1.0, b=1.0, c=1.0, d=1.0), "mine", "no feature varies in task mine"),
+        (lambda f: f[24:], "mine", "task mine has 1 row, too few for a model of its 4 features"),
+        (
+            lambda f: f[20:],
+            "mine",
+            "task mine has 5 rows, too few for a model of its 4 features: 6 are enough",
+        ),
         (lambda f: f[(f["site"] != "mine") | (f.index < 4)], "mine", "task mine has 4 rows"),
     ],
 )

@@ -136,6 +136,7 @@ def _read_frame(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd
 
 def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     """Read labels as the texts that they are, whatever they look like, and infer the rest."""
+    _refuse_twice(pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna(), path)
     names = pd.read_csv(path, nrows=0).columns
     return pd.read_csv(
         path,
@@ -147,6 +148,13 @@ def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.D
         },
         low_memory=False,  # in parts, a column may be of a type in one and of another in the next
     )
+
+
+def _refuse_twice(names: pd.Series, path: Path) -> None:
+    """Refuse a header with two columns of one name, the second of which would be renamed."""
+    twice = names[names.duplicated()].tolist()
+    if twice:
+        raise CommandError(f"{path} has more than one column {twice[0]!r}")
 
 
 def _read_parquet(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:

@@ -118,7 +118,14 @@ def _sort_features(
     features: pd.DataFrame, is_main: pd.Series, main: str
 ) -> tuple[list[str], list[str]]:
     """Return the features that vary in the main task and are its own, and the others."""
-    names = _independent(features[is_main])
+    rows = features[is_main]
+    names = _independent(rows)
+    if len(rows) < len(names) + 2:  # so few that more features would look collinear
+        d = features.shape[1]
+        raise CommandError(
+            f"task {main} has {counted(len(rows), 'row')}, too few for a model of its "
+            f"{counted(d, 'feature')}: {d + 2} are enough, or fewer features (--drop)"
+        )
     unused = [name for name in features if name not in names]
     if unused:
         note(f"left out, as constant or collinear in the main task: {listed(unused)}")

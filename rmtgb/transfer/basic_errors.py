@@ -53,7 +53,9 @@ def check_rows(problem: LinearTransferProblem, active: BoolArray) -> float:
     return n_rows
 
 
-def check_ratios(problem: LinearTransferProblem, weights: FloatArray, least: float) -> None:
+def check_ratios(
+    problem: LinearTransferProblem, weights: FloatArray, least: float, n_needed: int
+) -> None:
     """Refuse weights so unequal that rounding decides what the rows of small ones tell.
 
     Parameters
@@ -64,18 +66,20 @@ def check_ratios(problem: LinearTransferProblem, weights: FloatArray, least: flo
         Weights, the largest 1.
     least : float
         What is larger keeps its digits beside 1.
+    n_needed : int
+        How many rows with larger weights make those with smaller ones indifferent.
 
     Raises
     ------
     ValueError
-        If the tasks with larger weights have fewer rows than features.
+        If the tasks with larger weights have fewer rows than are needed, and others have a weight.
     """
-    n_rows = float(problem.n_samples[weights >= least].sum())
-    if n_rows < problem.n_features:
+    n_rows = int(problem.n_samples[weights >= least].sum())
+    if n_rows < n_needed:
         raise ValueError(
-            f"weights are too unequal to be simulated: of rows that weigh at least {least:g} "
-            f"times the largest weight there are {n_rows:.0f}, and "
-            f"n_features={problem.n_features} are needed."
+            f"weights are too unequal: of rows that weigh at least {least:g} times the largest "
+            f"weight there are {n_rows}, and at least {n_needed} are needed with "
+            f"n_features={problem.n_features}."
         )
 
 

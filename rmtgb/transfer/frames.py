@@ -294,7 +294,10 @@ def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -
             f"An indicator of a category would be called {twice[0]!r}, as another column is: "
             "rename one."
         )
-    return frame.astype("float64")
+    try:
+        return frame.astype("float64")
+    except OverflowError as error:  # integers of Python, which know no limit
+        raise TypeError(f"A number is too large for a float ({error}).") from error
 
 
 def _is_numeric(column: pd.Series) -> bool:

@@ -19,7 +19,7 @@ from rmtgb.transfer.problem import LinearTransferProblem
 
 # Ratios of weights from which on functions change quickly near the ends, and beyond which nothing
 # changes any more within the digits of a float.
-_SMOOTH_RATIO, _LARGEST_RATIO = 1e3, 1e15
+_SMOOTH_RATIO, LARGEST_RATIO = 1e3, 1e15
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def knob_coefficients(
     coefficients : KnobCoefficients
         With a relative error of about 1e-12.
     """
-    weight = min(max(weight, 1 / _LARGEST_RATIO), _LARGEST_RATIO)
+    weight = min(max(weight, 1 / LARGEST_RATIO), LARGEST_RATIO)
     graded = not 1 / _SMOOTH_RATIO < weight < _SMOOTH_RATIO
     ensemble = jacobi_ensemble(n_main, n_auxiliary, n_features, graded)
     zero, one = np.zeros(1), np.ones(1)

@@ -24,6 +24,9 @@ from rmtgb._common import (
 _TOLERANCE = 1e-10
 # Of all tasks together: up to here a float tells every number of rows from the next.
 _MAX_ROWS = 2**53
+# Largest coefficients, and covariances; squared ones and variances may be this squared. Products
+# of all three, and with numbers of rows, stay numbers.
+_MOST = 1e60
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,7 @@ class LinearTransferProblem:
     def __post_init__(self) -> None:
         n_samples = _check_counts(self.n_samples)
         noise = check_noise_variance(self.noise_variance, len(n_samples))
+        _check_size("noise_variance", noise, _MOST**2)
         self._set(n_samples=n_samples, noise_variance=noise)
         if (self.coefficients is None) == (self.shift_gram is None):
             raise ValueError("Either coefficients or shift_gram must be given, and not both.")
@@ -93,6 +97,7 @@ class LinearTransferProblem:
     def _check_coefficients(self) -> None:
         W = check_coefficients(self.coefficients, self.n_tasks)
         d = W.shape[1]
+        _check_size("coefficients", W, _MOST)
         if self.n_features is not None and check_integer("n_features", self.n_features, 1) != d:
             raise ValueError(
                 f"n_features must be {d}, as coefficients are, got {self.n_features}."
@@ -103,12 +108,14 @@ class LinearTransferProblem:
             per_task = covariance.ndim == 3
             shape = (self.n_tasks, d, d) if per_task else (d, d)
             covariance = as_floats("covariance", covariance, shape)
+            _check_size("covariance", covariance, _MOST)
             for matrix in covariance if per_task else [covariance]:
                 check_covariance("covariance", matrix, singular=False)
             if per_task and np.all(covariance == covariance[0]):
                 covariance = covariance[0]  # more is exact for a common one
         if test is not None:
             test = as_floats("test_covariance", test, (d, d))
+            _check_size("test_covariance", test, _MOST)
             check_covariance("test_covariance", test, singular=True)
             if covariance is None or covariance.ndim == 2:
                 common = np.eye(d) if covariance is None else covariance
@@ -119,6 +126,7 @@ class LinearTransferProblem:
         K = self.n_tasks - 1
         is_empty = K == 0 and np.size(self.shift_gram) == 0  # [] has another shape than (0, 0)
         G = np.empty((0, 0)) if is_empty else as_floats("shift_gram", self.shift_gram, (K, K))
+        _check_size("shift_gram", G, _MOST**2)
         if self.covariance is not None or self.test_covariance is not None:
             raise ValueError(
                 "covariance and test_covariance need coefficients: shift_gram holds inner "
@@ -323,6 +331,12 @@ def _is_whole(count: Any) -> bool:
     if isinstance(count, float):
         return count.is_integer()
     return isinstance(count, Integral) and not isinstance(count, bool)
+
+
+def _check_size(name: str, values: FloatArray, most: float) -> None:
+    largest = np.abs(values).max(initial=0.0)
+    if largest > most:
+        raise ValueError(f"{name} must be at most {most:g} in size, got {largest:g}.")
 
 
 def check_noise_variance(noise_variance: Any, n_tasks: int) -> FloatArray:

@@ -17,6 +17,8 @@ from rmtgb.transfer.results import Result
 
 # Numbers of a batch of designs: some tens of megabytes.
 _BATCH_VALUES = 4_000_000
+# Numbers that may be drawn in all: on one core that takes about half an hour.
+_MOST_VALUES = 10**11
 # The normal equations keep six digits if weights differ by 1e10.
 _LEAST_RATIO = 1e-10
 
@@ -78,7 +80,8 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        If weights, rank or the number of repeats are not possible, or if there are too few rows.
+        If weights, rank or the number of repeats are not possible, if there are too few rows, or
+        if more than 1e11 numbers would have to be drawn.
     """
     check_problem(problem)
     a = np.ones(problem.n_tasks) if weights is None else check_weights(weights, problem.n_tasks)
@@ -91,12 +94,13 @@ def simulate(
     rng = np.random.default_rng(random_state)
     if rank is None:
         values_per_repeat = int(problem.n_samples[used].sum()) * problem.n_features
-        check_ratios(problem, a, _LEAST_RATIO)
+        check_ratios(problem, a, _LEAST_RATIO, problem.n_features)
         draw = _draw_least_squares
     else:
         check_network(problem, rank, a)
         values_per_repeat = problem.n_tasks * problem.n_features
         draw = _draw_network
+    _check_work(n_repeats, values_per_repeat)
     total, total_squares, mean = 0.0, 0.0, np.zeros(problem.n_features)
     for count in batches(n_repeats, values_per_repeat, _BATCH_VALUES):
         deviations = draw(problem, np.where(used, a, 0.0), rank, count, rng)
@@ -110,6 +114,15 @@ def simulate(
     return Simulation(
         error, float(np.sqrt(variance)), float(mean @ problem.metric @ mean), n_repeats
     )
+
+
+def _check_work(n_repeats: int, values_per_repeat: int) -> None:
+    """Refuse what would be drawn for hours."""
+    if n_repeats * values_per_repeat > _MOST_VALUES:
+        raise ValueError(
+            f"{n_repeats} data sets of {values_per_repeat} numbers are more than the "
+            f"{_MOST_VALUES:.0e} numbers that may be drawn: lower n_repeats or numbers of rows."
+        )
 
 
 def _draw_least_squares(

@@ -17,7 +17,7 @@ from rmtgb.transfer.basic_errors import (
 )
 from rmtgb.transfer.design_sampling import sample_design_errors, sample_shared_errors
 from rmtgb.transfer.equivalents import equivalent_parts
-from rmtgb.transfer.one_knob import knob_parts
+from rmtgb.transfer.one_knob import LARGEST_RATIO, knob_parts
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import TransferError, make_error
 
@@ -62,7 +62,8 @@ def weighted_error(
     ------
     TypeError, ValueError
         If weights are negative or all 0, if the tasks with a weight have fewer rows than
-        features, or if a parameter is none of those allowed.
+        features, if weights are too unequal for the digits of a float and the rows of the large
+        ones too few alone, or if a parameter is none of those allowed.
 
     Examples
     --------
@@ -110,6 +111,8 @@ def _exact(
     is_knob = tasks[0] == 0 and _equal(a[tasks[1:]])
     if not is_knob or (problem.has_test_metric and len(tasks) > 2):
         return None
+    # With so many rows of larger weight the error is finite without the others, and is that.
+    check_ratios(problem, a, 1 / LARGEST_RATIO, problem.n_features + 2)
     bias2, variance = knob_parts(problem.subset(tasks), a[tasks[1]] / a[0])
     return make_error(bias2, variance, main_only, "exact")
 
@@ -122,7 +125,7 @@ def _equal(weights: FloatArray) -> bool:
 def _by_monte_carlo(
     problem: LinearTransferProblem, weights: FloatArray, n_draws: int, random_state: Any
 ) -> TransferError:
-    check_ratios(problem, weights, _LEAST_RATIO)
+    check_ratios(problem, weights, _LEAST_RATIO, problem.n_features)
     rng = np.random.default_rng(random_state)
     own = problem.has_task_covariances or problem.has_test_metric
     sample = sample_design_errors if own else sample_shared_errors

@@ -695,11 +695,34 @@ def test_drawn_designs_keep_their_digits_with_tiny_weights(own):
     assert_allclose(parts(far), parts(near), rtol=1e-3)
 
 
+def test_one_weight_that_is_too_unequal_is_refused():
+    # Eight main rows alone have an infinite error, which grows with the ratio without end.
+    near, far = (weighted_error(problem([D, 9]), [1, a]).error for a in (1e-13, 1e-14))
+    assert far > 2 * near
+    for n_main in (D - 2, D, D + 1):
+        with pytest.raises(ValueError, match=f"there are {n_main}, and at least {D + 2} are"):
+            weighted_error(problem([n_main, 9]), [1, 1e-16])
+    # With more rows the error is that of the main task alone.
+    known = problem([D + 2, 9])
+    alone = weighted_error(known, [1, 0])
+    assert_allclose(weighted_error(known, [1, 1e-30]).error, alone.error, rtol=1e-6)
+
+
+def test_simulation_without_end_is_refused():
+    known = problem([2**30, 9])
+    with pytest.raises(ValueError, match=r"10000 data sets of 8589934664 numbers .* n_repeats"):
+        simulate(known)
+
+
 def test_weights_that_are_too_unequal_to_be_simulated():
     known = problem([14, 2, 9])
-    with pytest.raises(ValueError, match=r"at least 1e-20 times .* there are 2, and n_features=8"):
+    with pytest.raises(
+        ValueError, match=r"at least 1e-20 times .* there are 2, and at least 8 are"
+    ):
         weighted_error(known, [1e-21, 1, 2e-21], n_draws=10)
-    with pytest.raises(ValueError, match=r"at least 1e-10 times .* there are 2, and n_features=8"):
+    with pytest.raises(
+        ValueError, match=r"at least 1e-10 times .* there are 2, and at least 8 are"
+    ):
         simulate(known, [1e-11, 1, 2e-11], n_repeats=10)
     # Where the heavy rows are enough, the others may weigh as little as they like.
     assert weighted_error(known, [1, 1e-21, 1e-30], n_draws=10).error > 0
@@ -991,10 +1014,10 @@ def test_equivalents_are_refused_or_within_sight_of_the_exact_error():
         weights = [1, 10 ** rng.uniform(-6, 6) * 10 ** rng.choice([0.0, 0.0, -30.0])]
         try:
             second = weighted_error(known, weights, method="second_order")
+            exact = weighted_error(known, weights)
         except ValueError:
             refused += 1
             continue
-        exact = weighted_error(known, weights)
         # Far better on average; without refusal it is off a hundredfold, or negative.
         assert 0.8 < second.error / exact.error < 1.2
         answered += 1

@@ -233,6 +233,8 @@ def test_arguments_that_do_not_fit(frame):
         estimate_problem(frame, "y")
     with pytest.raises(TypeError, match="needs main, the label of the main task"):
         estimate_problem(frame, "y", task="site")
+    with pytest.raises(TypeError, match="A number is too large for a float"):
+        estimate_problem(frame.assign(a=[10**400] * len(frame)), "y", task="site", main="north")
     with pytest.raises(TypeError, match="one_hot must be True or False"):
         estimate_problem(X, y, one_hot="yes")
     with pytest.raises(TypeError, match="X_list must be a sequence with an item per task"):

@@ -212,6 +212,10 @@ def test_zero_noise_and_singular_test_covariance_are_possible():
         ({"covariance": S * 1j}, TypeError, "covariance must hold real numbers, .* complex128"),
         ({"coefficients": W + 0j}, TypeError, "coefficients must hold real numbers, .* complex"),
         ({"noise_variance": [1j, 1, 1]}, TypeError, "noise_variance must hold real numbers"),
+        ({"coefficients": W * 1e60}, ValueError, r"coefficients must be at most 1e\+60 in size"),
+        ({"noise_variance": [1, 1e121, 1]}, ValueError, r"noise_variance must be at most 1e\+120"),
+        ({"covariance": S * 1e60}, ValueError, r"covariance must be at most 1e\+60 .* 2e\+60"),
+        ({"test_covariance": S * 1e60}, ValueError, r"test_covariance must be at most 1e\+60"),
         ({"n_samples": [8j, 6, 4]}, TypeError, "n_samples must be whole numbers, got .*8j"),
         ({"n_samples": [8, 6, 1e19]}, ValueError, r"at most 2\*\*53 together, got .*1e\+19"),
         (
@@ -238,6 +242,7 @@ def test_bad_parameters(params, error, message):
         ({"shift_gram": np.eye(3)}, ValueError, r"shift_gram .*\(2, 2\), got \(3, 3\)"),
         ({"shift_gram": 1.0}, ValueError, r"shift_gram .*\(2, 2\), got \(\)"),
         ({"shift_gram": [[1, np.nan], [np.nan, 1]]}, ValueError, "shift_gram must be finite"),
+        ({"shift_gram": np.eye(2) * 1e121}, ValueError, r"shift_gram must be at most 1e\+120"),
         ({"shift_gram": [[1, 1], [0, 1]]}, ValueError, "shift_gram must be symmetric"),
         ({"shift_gram": [[1, 2], [2, 1]]}, ValueError, "shift_gram must be positive semidef.*-1"),
         ({"covariance": np.eye(4)}, ValueError, "covariance and test_covariance need coeff"),
