@@ -1,11 +1,12 @@
 """What all of the package may share.
 
-Types of arrays, checks of numbers and matrices, the plural, and matplotlib if it is there. It
-imports nothing of the package, so that every module may import it.
+Types of arrays, checks of numbers and matrices, words of messages, and matplotlib if it is
+there. It imports nothing of the package, so that every module may import it.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias
@@ -117,10 +118,19 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def named(names: Sequence[Any]) -> str:
+def named(names: Sequence[Any], most: int = _SHOWN) -> str:
     """Return names for a message, of many only so many that the mistake can be found."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
+
+
+def hint(name: Any, known: Sequence[Any], most: int = _SHOWN) -> str:
+    """Say which of the known names may have been meant, or which there are."""
+    texts = [str(other) for other in known]
+    close = difflib.get_close_matches(str(name), texts, n=1)
+    if close:
+        return f"did you mean {known[texts.index(close[0])]!r}?"
+    return f"there are {named(known, most)}"
 
 
 def import_pyplot() -> Any:

@@ -158,7 +158,7 @@ def test_nothing_is_written_over_unless_forced(tmp_path, capsys):
             "--dial is no option of --kind mul",
         ),
         ("d.csv", ["--dial", "drft=1"], "there is no dial 'drft'; did you mean 'drift'?"),
-        ("d.csv", ["--dial", "q=1"], "there is no dial 'q'; there are feature_shift, "),
+        ("d.csv", ["--dial", "q=1"], "there is no dial 'q'; there are 'feature_shift', "),
         ("d.csv", ["--dial", "drift"], "--dial drift has no value: give drift=VALUE"),
         ("d.csv", ["--dial", "drift=1", "--dial", "drift=0"], "--dial drift is given twice"),
         ("d.csv", ["--dial", "drift=2"], "drift must be in [0, 1], got 2"),

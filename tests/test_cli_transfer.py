@@ -160,7 +160,7 @@ def test_labels_are_found_as_they_are_written(tmp_path, capsys):
     ("change", "label", "message"),
     [
         (lambda f: f, "mime", "no row is of task 'mime'; did you mean 'mine'?"),
-        (lambda f: f, "zzz", "no row is of task 'zzz'; there are mine, alike, other"),
+        (lambda f: f, "zzz", "no row is of task 'zzz'; there are 'mine', 'alike', 'other'"),
         (lambda f: f[f["site"] == "mine"], "mine", "no other task allows a linear model"),
         (
             lambda f: f[(f["site"] == "mine") | (f.groupby("site").cumcount() < 5)],

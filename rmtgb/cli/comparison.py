@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.metrics import log_loss, root_mean_squared_error
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
-from rmtgb.cli.wording import counted, listed, note, print_aligned
+from rmtgb._common import counted
+from rmtgb.cli.wording import listed, note, print_aligned
 from rmtgb.estimators.task_scores import held_out_table
 
 Estimator = TypeVar("Estimator", RMTGBClassifier, RMTGBRegressor)

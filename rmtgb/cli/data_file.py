@@ -1,14 +1,14 @@
 """Files of data: what is in the user's own, and the way to write one."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from rmtgb._common import counted, hint
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted, listed, note
+from rmtgb.cli.wording import listed, note
 
 #: Formats of files.
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -68,7 +68,8 @@ def read_data(
     frame = _read_frame(path, labels, missing)
     for column in (task, target, *drop):
         if column not in frame:
-            raise CommandError(_absent(column, path, list(frame.columns)))
+            known = hint(column, list(frame.columns))
+            raise CommandError(f"{path} has no column {column!r}; {known}")
     if task == target or {task, target} & set(drop):
         raise CommandError("--task, --target and --drop must name different columns")
     frame = _without_row_names(frame.drop(columns=list(drop)), {task, target})
@@ -192,13 +193,6 @@ def _as_written(labels: pd.Series) -> pd.Series:
     if all(re.fullmatch(r"-?\d+\.\d+", text) and repr(float(text)) == text for text in texts):
         return labels.astype("float64")
     return labels
-
-
-def _absent(column: str, path: Path, columns: list[str]) -> str:
-    """Say that a column is absent, and which one may have been meant."""
-    close = difflib.get_close_matches(column, columns, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"its columns are {listed(columns)}"
-    return f"{path} has no column {column!r}; {hint}"
 
 
 def _without_missing(frame: pd.DataFrame, roles: dict[str, str]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import difflib
 import json
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from rmtgb import __version__
+from rmtgb._common import counted, hint
 from rmtgb.cli.data_file import check_folder, data_suffix, write_frame
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import counted, read_numbers
+from rmtgb.cli.wording import read_numbers
 from rmtgb.datasets import ScenarioTruth, TaskDials, make_multitab_bench, make_task_scenario
 
 #: Options that each kind reads.
@@ -80,9 +80,7 @@ def _read_dials(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise CommandError(f"there is no dial {name!r}; {hint}")
+            raise CommandError(f"there is no dial {name!r}; {hint(name, known, len(known))}")
         if not equals:
             raise CommandError(f"--dial {name} has no value: give {name}=VALUE")
         if name in dials:

@@ -1,7 +1,6 @@
 """``rmtgb transfer``: whether, and by how much, other tasks help a linear model of one."""
 
 import argparse
-import difflib
 import json
 import math
 import warnings
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rmtgb._common import counted, hint
 from rmtgb.cli.data_file import read_data
 from rmtgb.cli.errors import CommandError, first_line
-from rmtgb.cli.wording import MAX_LISTED, counted, listed, note, print_aligned
+from rmtgb.cli.wording import MAX_LISTED, listed, note, print_aligned
 from rmtgb.transfer import (
     EstimatedBenefit,
     EstimatedProblem,
@@ -166,9 +166,7 @@ def _find_label(labels: pd.Series, main: str) -> Any:
     known |= {str(label): label for label in values}
     if main in known:
         return known[main]
-    close = difflib.get_close_matches(main, list(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {listed(list(known))}"
-    raise CommandError(f"no row is of task {main!r}; {hint}")
+    raise CommandError(f"no row is of task {main!r}; {hint(main, list(known))}")
 
 
 def _is_whole(label: Any) -> bool:

@@ -26,11 +26,6 @@ def listed(items: Sequence[Any]) -> str:
     return ", ".join(words)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where that is due."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def read_numbers(text: str) -> list[int | float]:
     """Return numbers between commas, as integers where they are written as such.
 

@@ -25,6 +25,7 @@ class Tree(NamedTuple):
     groups: IntArray
     nodes: IntArray
     weights: tuple[float, ...]
+    is_hierarchy: bool = False
 
 
 def plant_tree(
@@ -84,7 +85,7 @@ def _branch(branching: Any, level_shares: Any) -> Tree:
     below = [int(branches[level:].prod()) for level in range(n_levels)]
     nodes = np.column_stack([tasks // n for n in below])
     weights = np.sqrt(np.array(checked) / sum(checked))
-    return Tree(nodes[:, 1], nodes, tuple(weights.tolist()))
+    return Tree(nodes[:, 1], nodes, tuple(weights.tolist()), is_hierarchy=True)
 
 
 def check_dials(

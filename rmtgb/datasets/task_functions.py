@@ -35,6 +35,7 @@ class Plan:
     groups: IntArray  # (n_tasks,), ascending, so that the rows of a group are contiguous
     nodes: IntArray  # (n_tasks, n_levels): node of each task at each level, from the root down
     weights: tuple[float, ...]  # (n_levels,), of the functions of each level
+    is_hierarchy: bool  # functions are of nodes, not of groups
     n_features: int
     n_fourier: int
     length_scale: float | None  # None: each group draws its own
@@ -74,7 +75,7 @@ def draw_functions(
     """
     common_rng, own_rng, length_scale_rng, hierarchy_rng = rngs
     length_scales = plan.draw_length_scales(length_scale_rng)
-    if len(plan.weights) > 2:
+    if plan.is_hierarchy:
         shared = _draw_upper_nodes(hierarchy_rng, plan, task_rows, length_scales)
     else:
         shared = _draw_common(common_rng, plan, task_rows, length_scales)

@@ -121,7 +121,7 @@ def estimate_problem(
     tasks = read_tasks(X_list, y_list, task=task, main=main, one_hot=one_hot)
     fits = _fit_tasks(tasks, fit_intercept)
     whose, metric = _read_covariance(covariance, fits, tasks)
-    note = _covariance_note(fits)
+    note = _covariance_note(fits, tasks.labels)
     if note:
         warnings.warn(note, UserWarning, stacklevel=2)
     rows = main_rows(tasks.X[0], _residuals(tasks, fits, fit_intercept), fit_intercept)
@@ -196,28 +196,48 @@ def _matched(covariance: pd.DataFrame, features: tuple[Any, ...]) -> pd.DataFram
     return covariance.loc[names, names]
 
 
-def _covariance_note(fits: Fits) -> str:
-    """Say so if features clearly vary otherwise in the main task than in the others.
+def _covariance_note(fits: Fits, labels: tuple[Any, ...]) -> str:
+    """Say so if features clearly vary otherwise in the main task than in others.
 
-    Of equal covariances, the ratios of variances from n rows seldom are beyond the squares of
-    ``1 -+ (sqrt(d) + t) / sqrt(n)`` (Davidson and Szarek); the others' rows add their part.
+    In all of them together, or else in one: what is more in one may be less in the next.
     """
-    n, others = float(fits.counts[0]), float(fits.counts[1:].sum())
-    d = fits.coefficients.shape[1]
-    root = np.linalg.cholesky(fits.moments[1:].sum(axis=0) / others)
-    half = np.linalg.solve(root, fits.moments[0] / n)
-    ratios = np.linalg.eigvalsh(np.linalg.solve(root, half.T))
-    play = (np.sqrt(d) + _DEVIATIONS) / np.sqrt(n) + np.sqrt(d / others)
-    highest = _CLEARLY * (1 + play) ** 2
-    lowest = max(1 - play, 0.0) ** 2 / _CLEARLY
-    if ratios[-1] <= highest and ratios[0] >= lowest:
-        return ""
+    auxiliary = range(1, len(labels))
+    ratios, whom = _unequal_ratios(fits, list(auxiliary), _DEVIATIONS), "the others"
+    if ratios is None:
+        # of K normal deviations the largest is about sqrt(2 log K)
+        deviations = np.sqrt(_DEVIATIONS**2 + 2 * np.log(len(auxiliary)))
+        found = {k: _unequal_ratios(fits, [k], deviations) for k in auxiliary}
+        unequal = [k for k in auxiliary if found[k] is not None]
+        if not unequal:
+            return ""
+        ratios, whom = found[unequal[0]], f"task {labels[unequal[0]]!r}"
+        if len(unequal) > 1:
+            whom += f" (and {len(unequal) - 1} more)"
+    assert ratios is not None
     return (
-        "Features vary otherwise in the main task than in the others: the variance of a "
+        f"Features vary otherwise in the main task than in {whom}: the variance of a "
         f"combination of them is {ratios[0]:.2g} to {ratios[-1]:.2g} times as large. Verdicts "
         "allow for that if errors count in the main task's covariance; the plug-in problem, and "
         "weights from it, assume a common one."
     )
+
+
+def _unequal_ratios(fits: Fits, tasks: list[int], deviations: float) -> FloatArray | None:
+    """Return the ratios of the main task's variances to those of tasks, if clearly not 1.
+
+    Of variances 1, those from n rows seldom are beyond the squares of
+    ``1 -+ (sqrt(d) + t) / sqrt(n)`` (Davidson and Szarek).
+    """
+    n, others = float(fits.counts[0]), float(fits.counts[tasks].sum())
+    d = fits.coefficients.shape[1]
+    root = np.linalg.cholesky(fits.moments[tasks].sum(axis=0) / others)
+    half = np.linalg.solve(root, fits.moments[0] / n)
+    ratios = np.asarray(np.linalg.eigvalsh(np.linalg.solve(root, half.T)), np.float64)
+    play, others_play = (np.sqrt(d) + deviations) / np.sqrt([n, others])
+    least, others_least = max(1 - play, 0.0) ** 2, max(1 - others_play, 0.0) ** 2
+    is_high = ratios[-1] * others_least > _CLEARLY * (1 + play) ** 2
+    is_low = ratios[0] * (1 + others_play) ** 2 < least / _CLEARLY
+    return ratios if is_high or is_low else None
 
 
 def _benefits(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rmtgb._common import BoolArray, FloatArray, as_floats, counted, named, real_numbers
+from rmtgb._common import BoolArray, FloatArray, as_floats, counted, hint, real_numbers
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,23 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
     numbers = numeric_frame(frame, one_hot, drop_first=features is None)
     if features is not None:
         numbers = _in_order(numbers, list(features), "the main task")
+        _refuse_unknown(frame, features)
     return Tasks(
         [_as_rows(numbers, "the main task")],
         [_as_target(target, "the main task")],
         ("main",),
         tuple(numbers.columns),
     )
+
+
+def _refuse_unknown(frame: pd.DataFrame, features: list[Any]) -> None:
+    """Refuse a column of numbers that is none of the features: it may hold labels of tasks."""
+    unknown = [name for name in frame.columns if name not in features and _is_numeric(frame[name])]
+    if unknown:
+        raise ValueError(
+            f"The main task has a column {unknown[0]!r} that the coefficients do not belong to: "
+            "leave it out or, if it holds the labels of tasks, give task and main."
+        )
 
 
 def as_pandas(X: Any) -> pd.DataFrame | None:
@@ -111,7 +121,7 @@ def _find_tasks(frame: pd.DataFrame, task: Any, main: Any) -> tuple[list[Any], l
     """Return the labels of the tasks, the main one first, and which rows are of each."""
     _refuse_twice(frame, "of all tasks")
     if not isinstance(task, Hashable) or task not in frame.columns:
-        raise ValueError(f"There is no column {task!r}; {_hint(task, list(frame.columns))}.")
+        raise ValueError(f"There is no column {task!r}; {hint(task, list(frame.columns))}")
     if main is None:
         raise TypeError("A frame of all tasks needs main, the label of the main task.")
     if len(frame) == 0:
@@ -123,7 +133,7 @@ def _find_tasks(frame: pd.DataFrame, task: Any, main: Any) -> tuple[list[Any], l
     known = labels.tolist()
     first = known.index(main) if isinstance(main, Hashable) and main in known else None
     if first is None:
-        raise ValueError(f"No row is of task {main!r}; {_hint(main, known)}.")
+        raise ValueError(f"No row is of task {main!r}; {hint(main, known)}")
     order = [first, *(code for code in range(len(known)) if code != first)]
     return [known[code] for code in order], [codes == code for code in order]
 
@@ -133,7 +143,7 @@ def _from_dict(X: Mapping[Any, Any], y: Any, main: Any, one_hot: bool) -> Tasks:
         raise ValueError("X must have two or more tasks, got an empty dict.")
     first = next(iter(X)) if main is None else main
     if not isinstance(first, Hashable) or first not in X:
-        raise ValueError(f"There is no task {first!r}; {_hint(first, list(X))}.")
+        raise ValueError(f"There is no task {first!r}; {hint(first, list(X))}")
     labels = [first, *(label for label in X if label != first)]
     if isinstance(y, Mapping):
         if set(y) != set(X):
@@ -225,7 +235,7 @@ def _split_target(
             raise ValueError(f"The target and the labels are both said to be column {y!r}.")
         if y not in frame.columns:
             raise ValueError(
-                f"The frame {whose} has no target column {y!r}; {_hint(y, list(frame.columns))}."
+                f"The frame {whose} has no target column {y!r}; {hint(y, list(frame.columns))}"
             )
         return frame.drop(columns=y), frame[y].to_numpy()
     target = np.asanyarray(y)  # so that masked values stay so
@@ -249,7 +259,7 @@ def _in_order(frame: pd.DataFrame, columns: list[Any], name: str) -> pd.DataFram
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise ValueError(
-            f"{name} has no column {missing[0]!r}; {_hint(missing[0], list(frame.columns))}."
+            f"{name} has no column {missing[0]!r}; {hint(missing[0], list(frame.columns))}"
         )
     return frame[columns]
 
@@ -294,10 +304,8 @@ def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -
             f"An indicator of a category would be called {twice[0]!r}, as another column is: "
             "rename one."
         )
-    try:
-        return frame.astype("float64")
-    except OverflowError as error:  # integers of Python, which know no limit
-        raise TypeError(f"A number is too large for a float ({error}).") from error
+    columns = {name: _as_float_column(frame[name]) for name in frame.columns}
+    return pd.DataFrame(columns, index=frame.index, columns=frame.columns, dtype="float64")
 
 
 def _is_numeric(column: pd.Series) -> bool:
@@ -306,6 +314,16 @@ def _is_numeric(column: pd.Series) -> bool:
         values = column.dropna()
         return all(isinstance(v, int | float | np.number | np.bool_) for v in values)
     return bool(types.is_numeric_dtype(column)) and not types.is_complex_dtype(column)
+
+
+def _as_float_column(column: pd.Series) -> pd.Series:
+    """Return numbers of any type as float64, missing ones as NaN."""
+    try:
+        return column.where(column.notna(), np.nan).astype("float64")
+    except OverflowError as error:  # integers of Python, which know no limit
+        raise TypeError(
+            f"Column {column.name!r} holds a number too large for a float ({error})."
+        ) from error
 
 
 def _check_texts(column: pd.Series, one_hot: bool) -> None:
@@ -351,12 +369,3 @@ def _as_target(target: Any, name: str) -> FloatArray:
                 f"The target of {name} has {counted(int(bad.sum()), f'{kind} value')}."
             )
     return values
-
-
-def _hint(name: Any, known: list[Any]) -> str:
-    """Say which of the known names may have been meant, or which there are."""
-    texts = [str(other) for other in known]
-    close = difflib.get_close_matches(str(name), texts, n=1)
-    if close:
-        return f"did you mean {known[texts.index(close[0])]!r}"
-    return f"there are {named(known)}"

@@ -22,8 +22,6 @@ _NEGLIGIBLE, _LOG_REACH = 1e-6, 8.0
 # and the approximation off by no more than that and a tenth.
 _DRAWS, _DRAWN_VALUES = (200, 2000), 20_000_000
 _STANDARD_ERRORS, _AGREEMENT = 2.0, 0.1
-# Up to this many times d + 2 main rows the approximation may miss that one task is enough.
-_FEW_ROWS = 3
 # Stands for the error where no equivalent exists.
 _FORBIDDEN = 1e100
 _EXACT_NOTE = (
@@ -119,10 +117,7 @@ def _best_simple(
     value = pooled_rows_error(problem, weights > 0).error
     if tasks[0] != 0:
         return weights, value
-    choices = [tasks]
-    if problem.n_samples[0] <= _FEW_ROWS * (problem.n_features + 2):
-        choices.append(_best_single(problem, tasks))
-    for chosen in choices:
+    for chosen in (tasks, _best_single(problem, tasks)):
         minimum = RandomDesignError(problem.subset(chosen)).minimum(certified=False)
         if minimum.value < value:
             weights, value = np.zeros(problem.n_tasks), minimum.value

@@ -54,7 +54,8 @@ def safe_combination(
     ------
     TypeError, ValueError
         If shapes or columns do not fit, values are missing, infinite or text, there are too few
-        rows, or features are constant or collinear; the message names the column.
+        rows, or features are constant or collinear; the message names the column. Also if an
+        estimate is for another main task.
 
     Notes
     -----
@@ -68,6 +69,7 @@ def safe_combination(
     .. [1] A. Baranchik, "A Family of Minimax Estimators of the Mean of a Multivariate Normal
        Distribution", Annals of Mathematical Statistics 41, 1970.
     """
+    _refuse_other_main(auxiliary_coefficients, main)
     names = _names(auxiliary_coefficients)
     tasks = read_main(X, y, task=task, main=main, one_hot=one_hot, features=names)
     rows = tasks.X[0]
@@ -86,6 +88,17 @@ def safe_combination(
         distance2 = float(difference @ S @ difference)
     weight = 1.0 if distance2 <= most else most / distance2
     return SafeCombination(main_only + weight * difference, weight, main_only, features)
+
+
+def _refuse_other_main(coefficients: Any, main: Any) -> None:
+    """Refuse an estimate for another main task: its auxiliary coefficients hold these rows."""
+    if main is None or not isinstance(coefficients, EstimatedProblem):
+        return
+    if main != coefficients.labels[0]:
+        raise ValueError(
+            f"The estimate is for the main task {coefficients.labels[0]!r}, got main={main!r}: "
+            "its auxiliary coefficients are of rows of that task too."
+        )
 
 
 def _names(coefficients: Any) -> list[Any] | None:

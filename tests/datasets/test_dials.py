@@ -426,6 +426,20 @@ def test_functions_of_a_hierarchy_correlate_as_far_as_they_have_come_together():
     assert_allclose(truth.function_correlation[:2, :3], [[1.0, 0.6, 0.0], [0.6, 1.0, 0.0]])
 
 
+def test_hierarchy_of_one_branching_shares_its_root():
+    # 300 draws of the root and of two tasks: a standard error of a covariance below 0.09.
+    rows = np.random.default_rng(1).uniform(-1, 1, (1, 5))
+    draws = []
+    for seed in range(300):
+        params = {"branching": (2,), "level_shares": (7, 3), "n_samples_per_task": 1}
+        _, _, truth = generate("hierarchy", **params, random_state=seed)
+        draws.append([function(rows)[0] for function in truth.functions])
+        a, b = truth.functions
+        assert a.functions[0] is b.functions[0]
+    assert_allclose(truth.function_correlation, [[1.0, 0.7], [0.7, 1.0]])
+    assert_allclose(np.cov(np.array(draws), rowvar=False), [[1.0, 0.7], [0.7, 1.0]], atol=0.3)
+
+
 def test_correlation_of_functions_in_other_scenarios():
     mixed = 0.81 / 0.82
     expected = np.full((3, 3), mixed)

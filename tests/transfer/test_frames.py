@@ -233,7 +233,7 @@ def test_arguments_that_do_not_fit(frame):
         estimate_problem(frame, "y")
     with pytest.raises(TypeError, match="needs main, the label of the main task"):
         estimate_problem(frame, "y", task="site")
-    with pytest.raises(TypeError, match="A number is too large for a float"):
+    with pytest.raises(TypeError, match="Column 'a' holds a number too large for a float"):
         estimate_problem(frame.assign(a=[10**400] * len(frame)), "y", task="site", main="north")
     with pytest.raises(TypeError, match="one_hot must be True or False"):
         estimate_problem(X, y, one_hot="yes")
@@ -289,6 +289,8 @@ def test_errors_of_a_safe_combination_name_the_column(frame):
     named = pd.Series(W, index=["a", "b", "d"])
     with pytest.raises(ValueError, match="the main task has no column 'd'; there are"):
         safe_combination(alone, "y", named)
+    with pytest.raises(ValueError, match="a column 'site' that the coefficients do not"):
+        safe_combination(frame.assign(site=1), "y", pd.Series(W, index=list("abc")))
     with pytest.raises(ValueError, match="Column 'b' of the main task has 1 missing value"):
         safe_combination(alone.assign(b=[np.nan, *alone["b"][1:]]), "y", W)
     with pytest.raises(TypeError, match="Column 'b' holds text"):
@@ -309,3 +311,16 @@ def test_errors_of_a_safe_combination_name_the_column(frame):
 def test_coefficients_far_away_have_no_weight(frame):
     X, y = arrays(frame)
     assert safe_combination(X[0], y[0], 1e200 * W).weight == 0
+
+
+def test_an_estimate_for_another_main_task_is_refused(frame):
+    estimate = estimate_problem(frame, "y", task="site", main="north")
+    assert safe_combination(frame, "y", estimate, task="site", main="north").weight < 1
+    with pytest.raises(ValueError, match="is for the main task 'north', got main='south'"):
+        safe_combination(frame, "y", estimate, task="site", main="south")
+
+
+def test_missing_numbers_among_objects_are_named(frame):
+    objects = frame.assign(b=frame["b"].astype(object).where(frame.index != 3, pd.NA))
+    with pytest.raises(ValueError, match=r"Column 'b' of task .* has 1 missing value"):
+        estimate_problem(objects, "y", task="site", main="north")

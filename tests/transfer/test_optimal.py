@@ -149,6 +149,18 @@ def test_units_do_not_matter():
     assert other.error == pytest.approx(1e-8 * one.error)
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_several_tasks_are_never_worse_than_one_of_them(seed):
+    # Noise and shifts of very unequal sizes: one task may be worth more than all others together.
+    rng = np.random.default_rng(seed)
+    shifts = 10 ** rng.uniform(-2, 2.5, 7) * rng.choice([-1.0, 1.0], 7)
+    noise = 10 ** rng.uniform(-3, 3, 8)
+    p = problem(rng.integers(14, 170, 8), noise, np.outer(shifts, shifts), 1)
+    best = optimal_weights(p)
+    singles = [optimal_weights(p.subset([0, k])).error for k in range(1, 8)]
+    assert best.error <= min(singles) * (1 + 1e-9)
+
+
 # --- several auxiliary tasks ---------------------------------------------------------------
 
 
