@@ -22,4 +22,6 @@ from hypothesis import settings  # noqa: E402
 
 # The first call of a kernel compiles it, which no deadline survives.
 settings.register_profile("rmtgb", deadline=None, max_examples=25, derandomize=True)
+# For another run of the same tests, with other versions or as on another processor.
+settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)
 settings.load_profile("rmtgb")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +29,10 @@ MAX_LOG_STEP = 1.0
 
 #: Half-samples of the rows. Their signs are bits of a hash of the row.
 N_DRAWS = 32
+
+#: Means of a half-sample up to which all of these are kept, in 64 megabytes. More of them are
+#: made two or three times.
+MOST_KEPT = 2**18
 
 _Codes = NDArray[np.uint8]
 
@@ -69,16 +76,18 @@ class _Profiler:
         codes = _quantile_groups(alike, training.weight)
         information = self._sum(hessian, codes)
         signs, scale = _signs(training, seed)
-        draws = [
-            self._means(gradient * np.where(signs >> bit & 1, scale, -scale), information, codes)
-            for bit in range(N_DRAWS)
-        ]
+
+        def draw(bit: int) -> FloatArray:
+            signed = gradient * np.where(signs >> bit & 1, scale, -scale)
+            return self._means(signed, information, codes)
+
         mean = self._means(gradient, information, codes)
         total = np.maximum(information.sum(axis=(1, 2, 3)), TINY)
         share = information.reshape(mean.shape) / total[:, None, None]
         total /= information.shape[1]  # every feature has all rows
         unexplained = _unexplained(training, gradient, hessian)
-        return Profiles(mean, share, total, np.array(draws), unexplained, training.n_features)
+        draws = _Draws(draw, mean.size)
+        return Profiles(mean, share, total, draws, unexplained, training.n_features)
 
     def _fit_alike(self, raw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Fit a function of each feature's groups for all tasks, and a level for each task.
@@ -128,6 +137,16 @@ class _Profiler:
             mean = np.where(information > 0.0, mean - level, 0.0)
         mean = np.clip(np.nan_to_num(mean), -LARGEST_MEAN, LARGEST_MEAN)
         return mean.reshape(*mean.shape[:2], -1)
+
+
+class _Draws:
+    """What means are off by in half-samples, made again each time if they are too many to keep."""
+
+    def __init__(self, draw: Callable[[int], FloatArray], size: int) -> None:
+        self._draw = lru_cache(N_DRAWS)(draw) if size <= MOST_KEPT else draw
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return map(self._draw, range(N_DRAWS))
 
 
 def _step(

@@ -26,6 +26,7 @@ from rmtgb.boosting.rows import Rows
 from rmtgb.boosting.settings import FitSettings, StageSettings, Stopping
 from rmtgb.engine.team import Team, cores_for_worker
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
+from rmtgb.estimators._continuation import check_continuation
 from rmtgb.estimators._features import FeatureArray
 from rmtgb.estimators._input import InputReader, drop_rows_without_weight
 from rmtgb.estimators._progress import FitProgress
@@ -129,9 +130,9 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         progress = FitProgress(self, context, X, y, sample_weight)
         with progress.whole_fit():
             fitted = copy.copy(self)
-            fitted._params_of_fit = copy.deepcopy(self.get_params(deep=False))
             validation = (X_val, y_val, task_val, sample_weight_val)
             fitted._fit(X, y, task, sample_weight, validation, progress)
+            fitted._params_of_fit = copy.deepcopy(self.get_params(deep=False))
             self.__dict__ = fitted.__dict__  # at once: an interrupt comes before or after
         return self
 
@@ -147,11 +148,11 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         """Fit this object, without a way back."""
         former = self._model if self.warm_start and hasattr(self, "_model") else None
         rows = self._read_training_rows(X, y, task, sample_weight, former)
-        loss = self._make_loss(rows)
+        if former is not None:
+            check_continuation(self._params_of_fit, self.get_params(deep=False), former)
+        loss = self._make_loss(rows)  # which looks at the targets
         if former is None:
             self._loss = loss
-        else:
-            self._check_continuation(former, loss)
         val_rows = self._read_validation(*validation)
         settings = self._fit_settings(rows, val_rows is not None)
         rng = make_generator(self.random_state)
@@ -207,26 +208,6 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
     @abstractmethod
     def _make_loss(self, rows: Rows) -> Loss:
         """Return the loss that the parameters name, for some training rows."""
-
-    def _check_continuation(self, former: ThreeStageModel, loss: Loss) -> None:
-        """Refuse to continue a model of another loss, or one that is long enough already."""
-        if loss.name != self._loss.name:
-            raise ValueError(
-                f"warm_start=True continues a fit with loss={self._loss.name!r}, got "
-                f"loss={loss.name!r}. Fit with warm_start=False."
-            )
-        rounds = {
-            "n_iter_shared": former.shared.n_rounds,
-            "n_iter_partition": former.partition.n_rounds,
-            "n_iter_task": int(former.task_specific.n_rounds.max()),
-        }
-        for name, done in rounds.items():
-            limit = getattr(self, name)
-            if limit < done:
-                raise ValueError(
-                    f"{name}={limit} must be larger than or equal to {name}_={done} when "
-                    "warm_start==True"
-                )
 
     def _read_validation(self, X: Any, y: Any, task: Any, sample_weight: Any) -> Rows | None:
         """Return the validation rows given by the user, or None."""

@@ -7,6 +7,9 @@ several kinds fall into clusters.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
@@ -70,15 +73,20 @@ def describe(profiles: Profiles) -> FloatArray:
     n_tasks = len(profiles.mean)
     cells = np.sqrt(profiles.share.mean(axis=0)).ravel()
     values = profiles.mean.reshape(n_tasks, -1) * cells
-    draws = profiles.draws.reshape(-1, *values.shape) * cells
-    noise = np.square(draws).sum(axis=-1).mean(axis=0)
+
+    def draws() -> Iterator[FloatArray]:
+        return (draw.reshape(values.shape) * cells for draw in profiles.draws)
+
+    noise = np.mean([np.square(draw).sum(axis=-1) for draw in draws()], axis=0)
     squares = np.square(values).sum(axis=-1)
     usual = np.median(noise) + 1e-9 * np.median(squares) + TINY
     # where most tasks have neither noise nor differences, the others must not overflow
     weight = 1.0 / (noise + usual + squares / LARGEST_RATIO)
     root = np.sqrt(weight)[:, None]
     left = _centred(values, weight) * root
-    by_noise = [_direction(_centred(draw, weight) * root)[1] for draw in draws[:COMPARED_DRAWS]]
+    by_noise = [
+        _direction(_centred(draw, weight) * root)[1] for draw in islice(draws(), COMPARED_DRAWS)
+    ]
     limit = max(
         float(np.median(by_noise)), ROUNDING * float(np.sqrt(np.square(values * root).sum()))
     )

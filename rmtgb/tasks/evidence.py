@@ -155,27 +155,29 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
     mean, share = profiles.mean.reshape(flat), profiles.share.reshape(flat)
     if len(mean) < MIN_TASKS:
         return TaskEvidence.none(len(mean), profiles.n_features)
-    draws = profiles.draws.reshape(-1, *mean.shape)
-    squares = (share * np.square(draws)).sum(axis=-1)
+    squares, of_cells = _sum_squares(profiles)
     noise = squares.mean(axis=0)
     # a task of one row has none beside its level, which says nothing of it
     noise = np.where(noise > 0.0, noise, noise.max()) + 1e-9 * profiles.unexplained + TINY
     found = _depart(mean, share, noise)
     largest = _largest_scores(noise, _directions(squares), float(found.variation), rng)
     p_value = (1.0 + (largest[:, None] >= found.score).sum(axis=0)) / (1.0 + largest.size)
-    departures = _by_feature(profiles, found.centre)
+    departures = _by_feature(profiles, found.centre, of_cells / len(squares))
 
     def stands_out(departed: _Departures, p_is_small: BoolArray) -> BoolArray:
         return p_is_small & ~departed.core & (departures.max(axis=1) > MATERIAL)
 
     critical = np.quantile(largest, 1.0 - LEVEL)
-    # a half-sample has twice the noise of all rows
-    halves = [_depart(mean + draw, share, 2.0 * noise) for draw in draws]
-    share_of_halves = np.mean([stands_out(half, half.score > critical) for half in halves], axis=0)
-    called = stands_out(found, p_value < LEVEL) & (share_of_halves >= STABLE)
-    stability = (called + len(draws) * share_of_halves) / (1.0 + len(draws))
     scale = found.variation + noise
-    varied = [_distance(mean + draw, share, found.centre) / scale for draw in draws]
+    stood_out, varied = [], []
+    for draw in profiles.draws:
+        half_sample = mean + draw.reshape(flat)  # has twice the noise of all rows
+        half = _depart(half_sample, share, 2.0 * noise)
+        stood_out.append(stands_out(half, half.score > critical))
+        varied.append(_distance(half_sample, share, found.centre) / scale)
+    share_of_halves = np.mean(stood_out, axis=0)
+    called = stands_out(found, p_value < LEVEL) & (share_of_halves >= STABLE)
+    stability = (called + len(varied) * share_of_halves) / (1.0 + len(varied))
     return TaskEvidence(
         called,
         found.score,
@@ -184,6 +186,16 @@ def judge(profiles: Profiles, rng: np.random.Generator) -> TaskEvidence:
         stability,
         departures[:, : profiles.n_features],
     )
+
+
+def _sum_squares(profiles: Profiles) -> tuple[FloatArray, FloatArray]:
+    """Return squared distances by noise, (n_draws, n_tasks), and sums of squares by cell."""
+    squares, of_cells = [], np.zeros_like(profiles.mean)
+    for draw in profiles.draws:
+        square = np.square(draw)
+        of_cells += square
+        squares.append((profiles.share * square).reshape(len(draw), -1).sum(axis=-1))
+    return np.array(squares), of_cells
 
 
 def _distance(mean: FloatArray, share: FloatArray, centre: FloatArray) -> FloatArray:
@@ -270,11 +282,10 @@ def _largest_scores(
     return largest
 
 
-def _by_feature(profiles: Profiles, centre: FloatArray) -> FloatArray:
+def _by_feature(profiles: Profiles, centre: FloatArray, noise: FloatArray) -> FloatArray:
     """Return departures by feature, less what noise makes them: (n_tasks, n_features)."""
     share = profiles.share
     departed = np.square(profiles.mean - centre.reshape(share.shape[1:]))
-    noise = np.square(profiles.draws).mean(axis=0)
     excess = (share * (departed - noise)).sum(axis=-1)
     of_feature = np.maximum(share.sum(axis=-1), TINY)
     with np.errstate(over="ignore"):  # where nothing is left unexplained

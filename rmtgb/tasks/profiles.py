@@ -1,5 +1,6 @@
 """Profiles of tasks: what is left of their targets where all tasks are fitted alike."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rmtgb._common import FloatArray
@@ -20,8 +21,9 @@ class Profiles(NamedTuple):
         Share of a task's information in a cell; adds up to one over a task.
     information : ndarray of float64 of shape (n_tasks,)
         Sum of hessians of a task: for squared error, the weight of its rows.
-    draws : ndarray of float64 of shape (n_draws, n_tasks, n_features, n_cells)
-        What means are off by in half-samples of the rows: errors of the size of their own.
+    draws : iterable of ndarray of float64 of shape (n_tasks, n_features, n_cells)
+        What means are off by in each of some half-samples of the rows: errors of the size of
+        their own. Can be gone through again and again; together they may be too large to keep.
     unexplained : float
         Variance of what is left, of a usual task.
     n_features : int
@@ -31,6 +33,6 @@ class Profiles(NamedTuple):
     mean: FloatArray
     share: FloatArray
     information: FloatArray
-    draws: FloatArray
+    draws: Iterable[FloatArray]
     unexplained: float
     n_features: int

@@ -3,9 +3,12 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
+from rmtgb.boosting import profiles
 from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.datasets import make_task_scenario
 
@@ -160,3 +163,14 @@ def test_other_labels_describe_tasks_alike(fitted):
     renamed = np.column_stack([X[:, :-1], order[X[:, -1].astype(int)]])
     described = regressor().fit(renamed, y).task_descriptors_[order]
     np.testing.assert_allclose(described, fitted.task_descriptors_, rtol=1e-3, atol=1e-3)
+
+
+def test_half_samples_that_are_not_kept_say_the_same(monkeypatch):
+    X, y, *_ = data(20)
+    model = RMTGBRegressor(task_feature=-1, n_iter_partition=0, random_state=0, n_iter_shared=20)
+    kept = clone(model).fit(X, y)
+    assert kept.task_descriptors_.size > 0
+    monkeypatch.setattr(profiles, "MOST_KEPT", 0)
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(again.task_descriptors_, kept.task_descriptors_)
+    pd.testing.assert_frame_equal(again.task_evidence_, kept.task_evidence_)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import config
 
@@ -50,6 +50,7 @@ def test_prediction_of_a_subset_has_the_same_bits(seed, task):
 @pytest.mark.slow
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
+@settings(max_examples=8)  # each of some hundred rounds, twice
 @given(seed=seeds)
 def test_weight_is_repetition(loss, early_stopping, seed):
     """Rows repeated k times are rows of weight k, and weight zero is absence."""

@@ -56,6 +56,26 @@ def test_near_200_rows_in_all(loss, seed):
     assert_repetition(default(loss=loss), X, y, weight)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_handful_of_rows_with_a_linear_part(seed):
+    """Folds of the linear part are of rows that differ, wherever they stand."""
+    X, y, _ = data(12, n_tasks=2, seed=seed)
+    weight = np.where(np.arange(12) % 3 == 0, 2, 1)
+    model = default(task_baseline="linear", early_stopping=False, random_state=seed)
+    assert_repetition(model, X, y, weight)
+    order = np.random.default_rng(seed).permutation(12)
+    parts = model.fit(X, y).predict_parts(X)
+    for name, part in model.fit(X[order], y[order]).predict_parts(X).items():
+        np.testing.assert_allclose(parts[name], part, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_rows", [2, 6])
+def test_one_row_many_times_has_a_linear_part(n_rows):
+    X, y = np.ones((n_rows, 2)), np.full(n_rows, 3.0)
+    model = default(task_baseline="linear", early_stopping=False).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_classes(n_classes):
     X, y, weight = data(200)

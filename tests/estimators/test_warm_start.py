@@ -1,5 +1,7 @@
 """A further fit that continues the model of the one before."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -121,7 +123,7 @@ def test_the_thresholds_that_were_chosen_are_kept(splitter):
     """A fit with "auto" goes on as if it had been told from the start what it has chosen."""
     X, y = independent_tasks("smooth" if splitter == "random" else "steps", n_rows=100)
     settings = {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": 150}
-    settings |= {"early_stopping": True, "learning_rate": 0.2}
+    settings |= {"early_stopping": True, "learning_rate": 0.2, "task_baseline": "shrunken"}
     first = RMTGBRegressor(task_feature=-1, random_state=0, splitter="auto", **settings).fit(X, y)
     assert first._model.task_specific.random_thresholds == (splitter == "random")
     limit = int(first.n_iter_task_.max()) + 20
@@ -239,6 +241,32 @@ class TestRefusals:
         model, data = fitted
         with pytest.raises(ValueError, match="loss='squared_error', got loss='huber'"):
             model.set_params(loss="huber").fit(data.X, data.y)
+
+    @pytest.mark.parametrize(
+        ("loss", "name", "value"),
+        [
+            ("quantile", "quantile", 0.95),
+            ("huber", "huber_delta", 0.01),
+            ("squared_error", "task_feature", 0),
+            ("squared_error", "categorical_features", ["x1"]),
+            ("squared_error", "task_baseline", "global"),
+            ("squared_error", "task_descriptors", False),
+        ],
+    )
+    def test_parameters_of_another_model(self, loss, name, value):
+        data = school()
+        model = RMTGBRegressor(task_feature="school", loss=loss, **few_rounds(4), warm_start=True)
+        before = model.fit(data.X, data.y).predict(data.X)
+        old = getattr(model, name)
+        model.set_params(**{name: value, "n_iter_shared": 6})
+        with pytest.raises(ValueError, match=re.escape(f"{name}={old!r}, got {name}={value!r}")):
+            model.fit(data.X, data.y)
+        np.testing.assert_array_equal(model.predict(data.X), before)
+
+    def test_parameters_that_the_loss_does_not_read_may_change(self, fitted):
+        model, data = fitted
+        model.set_params(quantile=0.9, huber_delta=3.0, learning_rate=0.2, n_iter_shared=5)
+        assert lengths(model.fit(data.X, data.y))[0] == 5
 
     def test_other_classes(self):
         data = school(n_classes=3)

@@ -33,6 +33,8 @@ def run(seed):
     rng = np.random.default_rng(seed)
     X, task, y, weight, classes = draw_rows(rng)
     model = draw_model(rng, classes, X.shape[1])
+    if getattr(model, "loss", "") == "poisson":
+        y = draw_counts(rng, X, len(y))
     for feature in model.categorical_features or ():
         X[:, feature] = np.round(np.abs(np.clip(X[:, feature], -99, 99) * 9)) % model.max_bins
     extra = {}
@@ -44,7 +46,8 @@ def run(seed):
         warnings.filterwarnings("ignore", "The weights in sample_weight have a mean", UserWarning)
         model.fit(X, y, task=task, sample_weight=weight, **extra)
         if rng.random() < 0.15 and not model.early_stopping:
-            model.set_params(warm_start=True, n_iter_task=model.n_iter_task + 2)
+            stage = str(rng.choice(["n_iter_shared", "n_iter_partition", "n_iter_task"]))
+            model.set_params(warm_start=True, **{stage: getattr(model, stage) + 2})
             model.fit(X, y, task=task, sample_weight=weight)
         check(model, X, task)
 
@@ -77,6 +80,15 @@ def draw_rows(rng):
     else:
         y = signal * 10.0 ** rng.choice([0, 0, 0, -250, -20, 20, 250])
     return X, task, y, draw_weights(rng, n), classes
+
+
+def draw_counts(rng, X, n):
+    """Return counts of any size, 0 among them."""
+    log_mean = np.nan_to_num(np.clip(X[:, 0], -3, 3)) + rng.normal(size=n)
+    y = rng.poisson(np.exp(log_mean)).astype(float) * (rng.random(n) > rng.choice([0.0, 0.5, 0.9]))
+    y[rng.random(n) < rng.choice([0.0, 0.0, 0.3])] *= 10.0 ** rng.choice([3, 9, 30, 99])
+    y[0] = 1.0
+    return y
 
 
 def draw_weights(rng, n):
@@ -116,7 +128,8 @@ def draw_model(rng, classes, n_features):
         "min_samples_leaf": rng.choice(np.array(["auto", 1, 3, 20], dtype=object)),
         "min_samples_leaf_task": int(rng.choice([1, 5, 20])),
         "l2_regularization": float(rng.choice([0.0, 1e-3, 1.0])),
-        "task_baseline": str(rng.choice(["shrunken", "global", "zero"])),
+        "task_baseline": str(rng.choice(["auto", "linear", "shrunken", "global", "zero"])),
+        "task_descriptors": rng.choice(np.array(["auto", True, False], dtype=object)),
         "max_bins": int(rng.choice([2, 7, 32, 255])),
         "subsample": float(rng.choice([1.0, 1.0, 0.5])),
         "max_features": float(rng.choice([1.0, 1.0, 0.4])),
@@ -134,7 +147,7 @@ def draw_model(rng, classes, n_features):
     if classes:
         weight = rng.choice([None, "balanced"])
         return RMTGBClassifier(class_weight=weight, **parameters)
-    loss = str(rng.choice(REGRESSION[:4]))
+    loss = str(rng.choice(REGRESSION))
     return RMTGBRegressor(loss=loss, quantile=0.3, **parameters)
 
 

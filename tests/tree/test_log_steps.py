@@ -40,3 +40,18 @@ def test_heavy_tailed_counts_do_not_run_away(linear_leaves):
     model = RMTGBRegressor(loss="poisson", random_state=0, linear_leaves=linear_leaves, **settings)
     error = mean_poisson_deviance(y, model.fit(X, y).predict(X))
     assert error < 0.5 * mean_poisson_deviance(y, np.full(400, y.mean()))
+
+
+@pytest.mark.parametrize("seed", [25, 30, 38])
+def test_slopes_where_known_rows_weigh_nothing(seed):
+    """Huge counts, most without a value, beside zeros whose hessians round to nothing."""
+    rng = np.random.default_rng(seed)
+    X, is_huge = rng.normal(size=(200, 3)), rng.random(200) < 0.3
+    y = np.where(is_huge, rng.poisson(1e9, 200), 0).astype(float)
+    y[~is_huge] = rng.random((~is_huge).sum()) < 0.02
+    X[is_huge & (rng.random(200) < 0.95), 0] = np.nan
+    settings = {"n_iter_shared": 60, "n_iter_partition": 0, "n_iter_task": 0}
+    settings |= {"early_stopping": False, "learning_rate": 1.0, "max_leaf_nodes": 16}
+    model = RMTGBRegressor(loss="poisson", random_state=seed, **settings).fit(X, y)
+    assert np.isfinite(model._model.shared.slopes["coefficient"]).all()
+    assert np.isfinite(model.predict(X)).all()

@@ -84,8 +84,12 @@ def split_by_content(training: TrainingSet, fraction: float, seed: int) -> list[
 
 
 def folds_by_content(training: TrainingSet, n_folds: int, seed: int) -> IntArray:
-    """Return a fold 0, ..., n_folds - 1 for each row, the same for rows that are equal."""
-    return (_hashes(training, seed) % np.uint64(n_folds)).astype(np.int64)
+    """Return a fold 0, ..., n_folds - 1 for each row, the same for rows that are equal.
+
+    Of fewer rows that differ, each has its own fold; of but one, there is one fold.
+    """
+    place = np.unique(_hashes(training, seed), return_inverse=True)[1]
+    return (place % n_folds).astype(np.int64)
 
 
 def _hashes(training: TrainingSet, seed: int) -> NDArray[np.uint64]:

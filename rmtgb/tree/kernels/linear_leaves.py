@@ -210,12 +210,17 @@ def _solve_leaves(grow: Any) -> None:
     for position in range(grow["member"], array_of(grow, "counts")[N_LEAVES], grow["n_members"]):
         leaf = leaves[position]
         own = slopes_of(nodes[leaf["node"]], slopes)
-        if own.size > 0:
-            _set_up(grow, position, system)
+        if own.size == 0:
+            continue
+        _set_up(grow, position, system)
+        if system[0] <= 0.0:  # rows that know all values weigh nothing, to the last unit
+            for j in range(own.size):
+                own[j]["center"], own[j]["coefficient"] = 0.0, 0.0
+        else:
             _center(system, own)
             _solve(system, own.size, grow["l2_regularization"] + RELATIVE_RIDGE * system[0])
             scale = grow["learning_rate"] * _residual_scale(grow, leaf)
-            scale *= log_shortening(grow, -system[VECTOR] / max(system[0], 1e-300))
+            scale *= log_shortening(grow, -system[VECTOR] / system[0])
             for j in range(own.size):
                 own[j]["coefficient"] = -scale * system[VECTOR + j + 1]
 
@@ -265,7 +270,7 @@ def _residual_scale(grow: Any, leaf: Any) -> float:
 def _center(system: Array, slopes: Array) -> None:
     """Turn moments about zero into those about the mean, the slopes' centers."""
     for j in range(slopes.size, 0, -1):  # backwards: the means are read until the end
-        mean = system[j * ORDER] / system[0] if system[0] > 0.0 else 0.0
+        mean = system[j * ORDER] / system[0]
         slopes[j - 1]["center"] = mean
         for k in range(1, j + 1):
             system[j * ORDER + k] -= mean * system[k * ORDER]
