@@ -184,3 +184,10 @@ def test_reference_has_every_option_of_the_command(capsys, command):
 def test_files_that_documents_name_exist(name):
     for path in re.findall(r"`((?:\.ci|rmtgb|tests|benchmarks|docs)/[\w./]+)`", read(name)):
         assert (ROOT / path).exists(), path
+
+
+def test_the_architecture_page_names_every_module():
+    page = read("docs/architecture.md")
+    words = set(re.findall(r"\w+", page))
+    modules = [path for path in (ROOT / "rmtgb").rglob("*.py") if path.stem != "__init__"]
+    assert [str(path) for path in modules if path.stem not in words] == []

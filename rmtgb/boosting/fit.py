@@ -31,7 +31,8 @@ from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
 from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tasks.descriptors import describe
-from rmtgb.tasks.evidence import MIN_TASKS, TaskEvidence, judge
+from rmtgb.tasks.evidence import TaskEvidence
+from rmtgb.tasks.outlier_test import MIN_TASKS, judge
 from rmtgb.tasks.profiles import Profiles
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
@@ -39,7 +40,6 @@ from rmtgb.tree.standardizer import Standardizer
 
 #: Folds of which training rows get the predictions of linear models that have not seen them.
 N_FOLDS = 5
-
 #: Largest target of a loss with no unit that a linear model is fitted to: its normal equations
 #: multiply hessians, which are as large as counts, and nothing is counted that far.
 LARGEST_LINEAR_COUNT = 2.0**40

@@ -81,7 +81,7 @@ class ThreeStageModel:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they are added up; the one place of the formula."""
-        weight = np.append(self.outlier_weights, self.unseen_weight)
+        weight = np.append(self.side_weights, self.unseen_weight)
         return (
             Part("shared", self.shared),
             Part("inlier", self.partition.inlier, 1.0 - weight),
@@ -91,18 +91,18 @@ class ThreeStageModel:
 
     @property
     def outlier_theta(self) -> FloatArray:
-        """Logit of the outlier weight of each task, shape (n_tasks,)."""
+        """Logit of the side weight of each task, shape (n_tasks,)."""
         return self.tasks.theta
 
     @property
-    def outlier_weights(self) -> FloatArray:
-        """Weight w of each task on the outlier side, in (0, 1), shape (n_tasks,)."""
+    def side_weights(self) -> FloatArray:
+        """Weight w of the outlier side for each task, in (0, 1), shape (n_tasks,)."""
         return self.tasks.second_weight
 
     @property
     def unseen_weight(self) -> float:
         """Weight w of a task that was not seen: the median of the inlier tasks'."""
-        weights = self.outlier_weights
+        weights = self.side_weights
         inliers = weights[weights <= 0.5]
         return float(np.median(inliers)) if inliers.size else 0.0
 

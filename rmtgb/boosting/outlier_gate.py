@@ -6,7 +6,7 @@ import numpy as np
 
 from rmtgb._common import BoolArray, FloatArray
 
-#: Logit of the outlier weight of a task before there is evidence: a weight of 0.12.
+#: Logit of the side weight of a task before there is evidence: a weight of 0.12.
 START = 2.0
 
 

@@ -8,7 +8,7 @@ from rmtgb.tree.records import N_CODES
 #: Positions in sums of losses: over training and over validation rows.
 TRAIN, VALIDATION = 0, 1
 
-#: Sides of stage 2; which of them is called outlier is decided when it has ended.
+#: Sides of stage 2: that of most tasks, and that of outliers.
 FIRST, SECOND = 0, 1
 
 BOOST = Layout(

@@ -93,7 +93,7 @@ class InspectedRMTGB(BaseRMTGB):
         """
         check_is_fitted(self)
         shared, inlier, outlier, _ = self._gains()
-        rows, w = self._model.tasks.weight, self._model.outlier_weights
+        rows, w = self._model.tasks.weight, self._model.side_weights
         common = (
             np.outer(_shares(rows), shared)
             + np.outer(_shares(rows * (1.0 - w) ** 2), inlier)

@@ -86,7 +86,7 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         Number >= 0 that is added to the hessian of a leaf, and the ridge penalty of its slopes
         in units of standardized features.
     partition_regularization : float, default=0.1
-        How strongly outlier weights are held at their start, >= 0.
+        How strongly the weights of the two sides of stage 2 are held at their start, >= 0.
     task_baseline : {"auto", "linear", "shrunken", "global", "zero"}, default="auto"
         b. "shrunken": an offset for each task, estimated together with S and shrunken as its few
         rows or its noise demand. "linear": besides, the prediction of a linear mixed model, with

@@ -23,9 +23,9 @@ from rmtgb.engine.team import Team
 from rmtgb.linear.design import Design, as_kernels_take
 from rmtgb.linear.model import MixedModel
 from rmtgb.linear.newton import NewtonSteps, Target
+from rmtgb.linear.ratios import Variances
 from rmtgb.linear.sample import sample_of_tasks
 from rmtgb.linear.system import MixedRows
-from rmtgb.linear.variances import Variances
 from rmtgb.losses import Loss
 from rmtgb.losses.huber import Huber, robust_scale
 from rmtgb.tasks.index import TaskIndex

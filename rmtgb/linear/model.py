@@ -10,7 +10,7 @@ from rmtgb._common import FloatArray, IntArray
 from rmtgb.engine.team import Team
 from rmtgb.linear.design import Design, as_kernels_take
 from rmtgb.linear.kernels.rows import predict_rows
-from rmtgb.linear.variances import Variances
+from rmtgb.linear.ratios import Variances
 
 #: Rows that are predicted at a time by one thread.
 ROWS_AT_A_TIME = 1 << 14

@@ -9,12 +9,12 @@ import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.linear.model import predict
+from rmtgb.linear.ratios import Variances
 from rmtgb.linear.system import MixedRows, MixedSystem
 from rmtgb.linear.variances import (
     HIGHEST,
     HIGHEST_OF_LIKELIHOODS,
     Noise,
-    Variances,
     estimate_variances,
     usual_variances,
 )

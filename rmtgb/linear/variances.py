@@ -11,13 +11,14 @@ of dozens of features follow noise, so their logarithms are drawn to each other.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from rmtgb._common import FloatArray, IntArray
+from rmtgb._common import FloatArray
 from rmtgb.linear.design import Design
 from rmtgb.linear.kernels.triangular import solve_positive
+from rmtgb.linear.ratios import Variances
 from rmtgb.linear.system import MixedSystem, Solution
 
 #: Standard deviation of the logarithms of the variances of slopes around their mean. With 2, no
@@ -39,6 +40,10 @@ LOWEST, HIGHEST = -18.0, 18.0
 #: The same, highest, for losses on a logarithmic scale, where a variance of e^3 of log-odds is
 #: certainty, and separable classes have no largest likelihood.
 HIGHEST_OF_LIKELIHOODS = 3.0
+
+#: A ratio times the weight of the heaviest task stays below this. There such a task is not
+#: shrunken at all, and what is left of its sums without its effects still has digits.
+LARGEST_PRODUCT = 1e12
 
 #: An iteration ends where the next step promises less than this of minus twice the logarithm of
 #: the likelihood, which is far below what chance makes of it.
@@ -67,38 +72,6 @@ class Noise:
     def estimate(self, rest: float, freedom: float) -> float:
         """Return the most likely variance for a sum of squares."""
         return min(max(rest / freedom, self.smallest), self.largest)
-
-
-@dataclass(frozen=True, eq=False)
-class Variances:
-    """Logarithms of the variances over that of noise, and what they belong to.
-
-    ``logarithms`` and ``usual`` (n_components,) are what they are, and are thought to be before
-    data are seen; ``of_effect`` (r,) is the component of each effect of a task. The last component
-    is that of the fixed part.
-    """
-
-    logarithms: FloatArray
-    usual: FloatArray
-    of_effect: IntArray
-
-    @property
-    def ratios(self) -> FloatArray:
-        """Variances of the effects of a task over that of noise, shape (r,)."""
-        return self._values()[self.of_effect]
-
-    @property
-    def ridge(self) -> float:
-        """Variance of noise over that of the coefficients of the fixed part."""
-        return 1.0 / float(self._values()[-1])
-
-    def moved(self, logarithms: FloatArray) -> Variances:
-        """Return other variances of the same effects."""
-        return replace(self, logarithms=logarithms)
-
-    def _values(self) -> FloatArray:
-        # not by np.exp, whose last bit depends on the processor
-        return np.array([math.exp(logarithm) for logarithm in self.logarithms])
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +118,11 @@ def estimate_variances(
     -------
     Variances
     """
+    bounds = _upper_bounds(system, start, highest)
+    start = start.moved(np.minimum(start.logarithms, bounds))
     here, damping, stride = _point(system, start, noise), DAMPING, 1.0
     for _ in range(MAX_STEPS):
-        step = _step(here, damping, stride, highest)
+        step = _step(here, damping, stride, bounds)
         if not -math.fsum(step * here.gradient) > TOLERANCE * stride:
             break
         there = _point(system, here.variances.moved(here.variances.logarithms + step), noise)
@@ -160,7 +135,15 @@ def estimate_variances(
     return here.variances
 
 
-def _step(point: _Point, damping: float, stride: float, highest: float) -> FloatArray:
+def _upper_bounds(system: MixedSystem, variances: Variances, highest: float) -> FloatArray:
+    """Return bounds of the logarithms (n_components,): lower ones of effects of heavy tasks."""
+    bounds = np.full(variances.logarithms.size, highest)
+    heaviest = float(system.grams[:, 0, 0].max(initial=1.0)) if system.grams.size else 1.0
+    bounds[variances.of_effect] = min(highest, math.log(LARGEST_PRODUCT / heaviest))
+    return bounds
+
+
+def _step(point: _Point, damping: float, stride: float, bounds: FloatArray) -> FloatArray:
     matrix = point.information.copy()
     diagonal = np.diag(matrix) * (1.0 + damping)
     np.fill_diagonal(matrix, diagonal)
@@ -168,7 +151,7 @@ def _step(point: _Point, damping: float, stride: float, highest: float) -> Float
     solve_positive(matrix, solved, 1e-12 * float(diagonal.max()))
     step = np.clip(-stride * solved[:, 0], -LONGEST_STEP, LONGEST_STEP)
     logarithms = point.variances.logarithms
-    moved: FloatArray = np.clip(logarithms + step, LOWEST, highest) - logarithms
+    moved: FloatArray = np.clip(logarithms + step, LOWEST, bounds) - logarithms
     return moved
 
 

@@ -217,7 +217,7 @@ class TestStages:
         data = school(n_tasks=6, n_rows=100, n_outlier_tasks=1)
         model = RMTGBRegressor(task_feature="school", **NO_ROUNDS, random_state=0)
         model.set_params(n_iter_partition=10).fit(data.X, data.y)
-        np.testing.assert_allclose(model._model.outlier_weights, expit(model.theta_))
+        np.testing.assert_allclose(model._model.side_weights, expit(model.theta_))
         assert model.theta_.shape == (6,)
         assert model.outlier_tasks_.tolist() == data.outlier_tasks
         assert model.outlier_weights_[:5].max() < 0.5 < model.outlier_weights_[5]

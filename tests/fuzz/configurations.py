@@ -88,7 +88,7 @@ def draw_counts(rng, X, n):
     y = rng.poisson(np.exp(log_mean)).astype(float) * (rng.random(n) > rng.choice([0.0, 0.5, 0.9]))
     y[rng.random(n) < rng.choice([0.0, 0.0, 0.3])] *= 10.0 ** rng.choice([3, 9, 30, 99])
     y[0] = 1.0
-    return y
+    return np.minimum(y, 1e100)
 
 
 def draw_weights(rng, n):

@@ -288,3 +288,19 @@ def test_kernels_are_compiled_for_one_type_of_arrays():
         triangular.solve_positive,
     ):  # fmt: skip
         assert len(getattr(kernel, "signatures", [0])) == 1
+
+
+@pytest.mark.parametrize("heavy", [1e9, 1e12, 1e15])
+def test_heavy_rows_leave_finite_effects(heavy):
+    """What is left of the sums of a heavy task is a difference of which no digit may be known."""
+    data = mixed_data(n_rows=120, n_levels=0, n_tasks=2)
+    weight = np.ones(120)
+    weight[::40], weight[7] = heavy / 1e3, heavy
+    with np.errstate(all="raise"):
+        model = fit_mixed(replace(data, weight=weight))
+    raw = model.predict(data.X, data.task)
+    assert np.isfinite(raw).all()
+    assert np.abs(raw).max() < 100 * np.abs(data.y).max()
+    is_heavy = weight > 1.0
+    residual = np.abs(data.y - raw[0])
+    assert residual[is_heavy].max() < 1e-2 * residual.max()  # four rows, and as many coefficients

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rmtgb.tasks.evidence import LEVEL, Profiles, TaskEvidence, judge
+from rmtgb.tasks.evidence import TaskEvidence
+from rmtgb.tasks.outlier_test import LEVEL, Profiles, judge
 
 SHAPE = 3, 4  # features, cells
 

@@ -283,7 +283,8 @@ def _judge(
         name: _sum_padded([path.losses[name][None] for path in paths]) for name in paths[0].losses
     }
     train, validation = (
-        {name: both[:, :, kind].sum(axis=0) / total_weight[kind] for name, both in sums.items()}
+        {name: np.empty(0) for name in paths[0].rounds}  # of stages that the path leaves out
+        | {name: both[:, :, kind].sum(axis=0) / total_weight[kind] for name, both in sums.items()}
         | {"task": task_losses[:, :, kind].sum(axis=0) / total_weight[kind]}
         for kind in (TRAIN, VALIDATION)
     )

@@ -24,7 +24,7 @@ SLOPE, CURVATURE, RESIDUAL, WEIGHT = 0, 1, 2, 3
 
 @inner
 def sigmoid(theta: float) -> float:
-    """Return the outlier weight of a logit."""
+    """Return the side weight of a logit."""
     return 1.0 / (1.0 + np.exp(-theta))
 
 

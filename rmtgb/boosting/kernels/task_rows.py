@@ -8,8 +8,8 @@ from rmtgb._common import Int
 from rmtgb.engine.jit import inner, part
 from rmtgb.engine.record import Array, array_of, wait
 from rmtgb.engine.team import share
+from rmtgb.tree.kernels.category_sets import in_set
 from rmtgb.tree.kernels.growth import N_NODES
-from rmtgb.tree.kernels.splitting import in_set
 from rmtgb.tree.records import SET_WORDS, STANDARDIZED
 
 #: Bytes of a standardised value.

@@ -8,7 +8,7 @@ from rmtgb._common import Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.record import Array, array_of
 from rmtgb.engine.team import share
-from rmtgb.tree.kernels.splitting import in_set
+from rmtgb.tree.kernels.category_sets import in_set
 
 
 @inner

@@ -14,6 +14,7 @@ from rmtgb._common import Float, Int
 from rmtgb.engine.jit import inner
 from rmtgb.engine.random import uniform
 from rmtgb.engine.record import Array
+from rmtgb.tree.kernels.category_sets import in_set
 from rmtgb.tree.kernels.packing import unpack
 from rmtgb.tree.records import Packing
 
@@ -368,9 +369,3 @@ def complete_split(histogram: Array, node: Node, split: Any, codes_left: Array) 
     missing_0, missing_1, missing_2 = _words_of(histogram, words, missing_code)
     if (missing_0 | missing_1 | missing_2) == 0:
         split["missing_left"] = 2 * split["weight"] >= node.weight
-
-
-@inner
-def in_set(words: Array, code: Int) -> bool:
-    """Return whether a bin code is in a set of 256 bits (4 uint64)."""
-    return (words[code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 1

@@ -7,8 +7,8 @@ import numpy as np
 from rmtgb._common import Int, IntArray
 from rmtgb.engine.jit import inner, kernel
 from rmtgb.engine.record import Array, array_of
+from rmtgb.tree.kernels.category_sets import in_set
 from rmtgb.tree.kernels.slopes import slope_part, slopes_of
-from rmtgb.tree.kernels.splitting import in_set
 from rmtgb.tree.records import ABREAST
 
 #: In a step's feature: missing values go right.
