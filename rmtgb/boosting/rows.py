@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,10 +77,7 @@ def unit_of_target(y: FloatArray, loss: Loss) -> float:
             f"y holds values up to {largest:g} in size; at most 2**1000 = {LARGEST_TARGET:g} are "
             "allowed. Divide y by a constant."
         )
-    if not loss.is_scale_free or largest == 0.0:
-        return 1.0
-    # 2^-1022 is the least power of two that keeps all bits of what is divided by it
-    return 2.0 ** max(math.frexp(largest)[1], -1021)
+    return loss.unit_of(largest)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from rmtgb._common import FloatArray
 from rmtgb.boosting.booster import Booster, Curve
 from rmtgb.boosting.monitor import Monitor
+from rmtgb.boosting.outlier_gate import combined
 from rmtgb.boosting.parts import Partition
-from rmtgb.boosting.records import FIRST, SECOND
 from rmtgb.boosting.rows import BoostState
 from rmtgb.boosting.settings import StageSettings, Stopping
 from rmtgb.engine.record import Array, copy, zeros
@@ -92,7 +92,7 @@ def _sides_and_gate(
         # what stage 1 has added in this fit; nothing, to the bit, if it had no rounds
         rest = copy(state.former.rest + (state.raw - state.former.raw))
         w = tasks.second_weight[state.training.task_codes]
-        state.raw[:] = rest + (1.0 - w) * sides[FIRST] + w * sides[SECOND]
+        state.raw[:] = combined(rest, sides, w)
     gate = {
         "theta": copy(tasks.theta),
         "theta_start": tasks.theta_start,

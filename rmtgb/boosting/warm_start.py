@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rmtgb._common import IntArray
 from rmtgb.boosting.model import ThreeStageModel
+from rmtgb.boosting.outlier_gate import combined
 from rmtgb.boosting.rows import FormerPredictions
 from rmtgb.engine.team import Team
 from rmtgb.tree.ensemble import RowsToPredict
@@ -54,9 +55,8 @@ def former_predictions(
         offset = model.tasks.baseline_of(codes).T
         prediction += offset
         common = prediction.copy()
-        prediction += (1.0 - weight) * sides[0][:, block]
-        prediction += weight * sides[1][:, block]
-        before = prediction.copy()
+        before = combined(common, sides[:, :, block], weight)
+        prediction[:] = before
         model.task_specific.add_to(rows)
         raw[:, block] = prediction
         rest[:, block] = common + (prediction - before)

@@ -103,10 +103,9 @@ class MixedData:
         of two are exactly that multiple. Losses that are not scale-free have the unit 1.
         """
         largest = float(np.max(np.abs(self.y), where=self.weight > 0.0, initial=0.0))
-        if not self.loss.is_scale_free or largest == 0.0:
+        if not self.loss.is_scale_free:
             return self, 1.0
-        # 2^-1022 is the least power of two that keeps all bits of what is divided by it
-        unit = 2.0 ** min(max(math.frexp(largest)[1], -1021), 1023)
+        unit = self.loss.unit_of(largest)
         y = np.where(self.weight > 0.0, self.y, 0.0) / unit
         return replace(self, y=y, loss=self.loss.in_unit(unit)), unit
 

@@ -1,5 +1,6 @@
 """The contract of a loss: all that the rest of the package may know about it."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,6 +118,17 @@ class Loss(ABC):
             classes and of each class for more; otherwise a copy of ``raw``.
         """
         return raw.copy()
+
+    def unit_of(self, largest: float) -> float:
+        """Return the power of two by which targets up to a size are divided for a fit.
+
+        Squares of them can then neither overflow nor vanish, and predictions for a target times a
+        power of two are exactly that multiple; 1 for losses that are not scale-free.
+        """
+        if not self.is_scale_free or largest == 0.0:
+            return 1.0
+        # 2^-1022 is the least power of two that keeps all bits of what is divided by it
+        return 2.0 ** min(max(math.frexp(largest)[1], -1021), 1023)
 
     def in_unit(self, unit: float) -> Self:
         """Return the loss for targets and raw predictions that are divided by a unit."""

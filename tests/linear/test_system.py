@@ -8,6 +8,7 @@ import pytest
 from rmtgb.engine.team import Team
 from rmtgb.linear.design import Design
 from rmtgb.linear.fit import fit_mixed
+from rmtgb.linear.kernels.triangular import solve_positive
 from rmtgb.linear.system import PIECE_ROWS
 from rmtgb.linear.variances import Noise, _point, usual_variances
 from tests.linear.cases import columns_of, mixed_data, rows_of
@@ -124,3 +125,11 @@ def test_a_fit_solves_the_normal_equations_at_its_variances():
     np.testing.assert_allclose(model.effects[0], effects, **CLOSE)
     expected = F @ fixed + (F[:, : effects.shape[1]] * effects[data.task]).sum(axis=1)
     np.testing.assert_allclose(model.predict(data.X, data.task)[0], expected, **CLOSE)
+
+
+def test_what_rounding_leaves_of_a_diagonal_is_not_divided_by():
+    """Two equal columns of weight 1e12 and a ridge of 1e-8, which no digit holds."""
+    A, b = np.full((2, 2), 1e12), np.array([[1.0], [-1.0]])
+    A[1, 1] += 1e-4  # the last digit
+    solve_positive(A, b, 1e-8)
+    assert np.abs(b).max() < 1e4

@@ -12,6 +12,9 @@ import numpy as np
 from rmtgb._common import Float, FloatArray, Int
 from rmtgb.engine.jit import inner, kernel
 
+#: Share of the largest element below which a pivot is rounding: some units of the last digit.
+ROUNDING = 2.0**-48
+
 
 @inner
 def _subtract(target: FloatArray, a: Float, x: FloatArray, start: Int, stop: Int) -> None:
@@ -54,8 +57,11 @@ def decompose(A: FloatArray, n: Int, least: Float) -> None:
         INOUT. Only the upper triangle of the first n rows is read and written.
     n : int
     least : float
-        What a pivot is at least in exact arithmetic: a smaller one is rounding.
+        What a pivot is at least in exact arithmetic: a smaller one is rounding, as is one that is
+        nothing beside the largest, and to divide by it would make rounding grow without end.
     """
+    for i in range(n):
+        least = max(least, ROUNDING * A[i, i])
     for i in range(n):
         row = A[i]
         _subtract_before(A, i, A, row, i, n)
