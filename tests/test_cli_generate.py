@@ -110,6 +110,24 @@ def test_dials(tmp_path, suffix):
     assert_allclose(facts["noise_scale"], truth.noise_scale)
 
 
+def test_multitab_dials(tmp_path):
+    values = {"task_types": ["regression", "count", "ordinal"], "noise": [0.1, 0.2, 0.5]}
+    values |= {"degrees": [1, 2, 3], "missing_dependence": 0.5, "n_irrelevant": 2}
+    words = ["--dial=task_types=regression, count, ordinal", "--dial=noise=0.1,0.2,0.5"]
+    words += ["--dial=degrees=1,2,3", "--dial=missing_dependence=0.5", "--dial=n_irrelevant=2"]
+    shape = ["--n-samples", 30, "--n-tasks", 3, "--n-features", 4, "--missing-labels", 0.2]
+    more = ["--kind", "multitab", "--layout", "wide", *shape]
+    frame, facts = generate(tmp_path / "m.csv", *words, *more)
+    X, Y = make_multitab_bench(30, 3, 4, missing_labels=0.2, random_state=0, **values)
+    assert_allclose(frame.to_numpy(dtype=float), np.hstack([X, Y]), rtol=1e-14)
+    assert facts["parameters"]["task_types"] == values["task_types"]
+
+
+def test_multitab_of_the_publishers(tmp_path):
+    words = ["--kind", "multitab", "--dial", "preset=publishers", "--n-samples", 50]
+    assert generate(tmp_path / "p.csv", *words)[1]["degrees"] == [2] * 7
+
+
 def test_multitab_long_and_wide(tmp_path):
     dials = ["--kind", "multitab", "--n-samples", 20, "--correlation", 0.8, "--random-state", 3]
     long, facts = generate(tmp_path / "l.csv", *dials, "--missing-labels", 0.2)
@@ -155,7 +173,12 @@ def test_nothing_is_written_over_unless_forced(tmp_path, capsys):
         (
             "d.csv",
             ["--kind", "multitab", "--dial", "drift=1"],
-            "--dial is no option of --kind mul",
+            "there is no dial 'drift'; there are 'degrees', 'task_types', ",
+        ),
+        (
+            "d.csv",
+            ["--kind", "multitab", "--noise", "1", "--dial", "noise=1,2"],
+            "noise is given as an option and as a dial",
         ),
         ("d.csv", ["--dial", "drft=1"], "there is no dial 'drft'; did you mean 'drift'?"),
         ("d.csv", ["--dial", "q=1"], "there is no dial 'q'; there are 'feature_shift', "),

@@ -10,7 +10,8 @@ import numpy as np
 from rmtgb._common import FloatArray
 from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengths
-from rmtgb.boosting.choose.validation_split import folds_by_content, split_by_content
+from rmtgb.boosting.choose.validation_split import split_by_content
+from rmtgb.boosting.linear_part import may_have_linear, mixed_data, unseen_predictions
 from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import starting_theta
@@ -27,7 +28,7 @@ from rmtgb.boosting.settings import FitSettings, Seeds, StageSettings
 from rmtgb.boosting.three_stages import fit_three_stages
 from rmtgb.boosting.warm_start import former_predictions
 from rmtgb.engine.team import Team
-from rmtgb.linear.fit import MixedData, fit_mixed, out_of_fold
+from rmtgb.linear.fit import MixedData, fit_mixed
 from rmtgb.linear.model import MixedModel
 from rmtgb.tasks.baseline import fit_baseline
 from rmtgb.tasks.descriptors import describe
@@ -37,12 +38,6 @@ from rmtgb.tasks.profiles import Profiles
 from rmtgb.tasks.table import TaskTable
 from rmtgb.tree.binning import BinMapper
 from rmtgb.tree.standardizer import Standardizer
-
-#: Folds of which training rows get the predictions of linear models that have not seen them.
-N_FOLDS = 5
-#: Largest target of a loss with no unit that a linear model is fitted to: its normal equations
-#: multiply hessians, which are as large as counts, and nothing is counted that far.
-LARGEST_LINEAR_COUNT = 2.0**40
 
 
 @dataclass(frozen=True)
@@ -172,7 +167,9 @@ class _Fit:
         linear = None
         if former.added.linear is not None:
             plain = self._plan(rows, None, AddedFeatures())
-            linear = self._out_of_fold(former.added.linear, self._mixed_data(rows), plain)
+            linear = self._unseen_predictions(
+                former.added.linear, mixed_data(rows, self.n_tasks, self.settings), plain
+            )
         # its slopes are in units of its own standardized features
         plan = self._plan(rows, None, former.added, linear, former.standardizer)
         training = plan.training
@@ -222,8 +219,8 @@ class _Fit:
 
     def _wants_linear(self, plain: Plan) -> bool:
         """Tell whether a linear mixed model is to be fitted."""
-        kind, loss = self.settings.task_baseline, self.settings.loss
-        if not loss.is_scale_free and plain.rows.y.max() > LARGEST_LINEAR_COUNT:
+        kind = self.settings.task_baseline
+        if not may_have_linear(plain.rows, self.settings):
             return False
         chooses = plain.lengths is not None and self.n_tasks > 1
         return kind == "linear" or (kind == "auto" and chooses)
@@ -234,9 +231,9 @@ class _Fit:
         A search without stage 2 says whether it is worth a whole one.
         """
         self.monitor.tell("fitting a linear mixed model, which is one more feature")
-        data = self._mixed_data(plain.rows)
+        data = mixed_data(plain.rows, self.n_tasks, self.settings)
         linear = fit_mixed(data, self.team)
-        predictions = self._out_of_fold(linear, data, plain)
+        predictions = self._unseen_predictions(linear, data, plain)
         added = AddedFeatures(linear=linear)
         other = self._plan(plain.rows, plain.validation, added, predictions)
         if plain.lengths is None:
@@ -248,29 +245,12 @@ class _Fit:
         if not is_better(tried, plain):
             return plain
         if self.settings.stages.n_iter_partition > 0:
-            whole = self._choose_lengths(other, plain.folds, tried.lengths)
+            whole = self._choose_lengths(other, plain.folds, tried.lengths, needs_partition=True)
             tried = min(tried, whole, key=validation_loss)
         return tried
 
-    def _mixed_data(self, rows: Rows) -> MixedData:
-        return MixedData(
-            np.asarray(rows.X, np.float64),
-            self.settings.n_categories > 0,
-            rows.y,
-            rows.task_codes,
-            self.n_tasks,
-            rows.weight,
-            self.settings.loss,
-        )
-
-    def _out_of_fold(self, linear: MixedModel, data: MixedData, plain: Plan) -> FloatArray:
-        """Return linear predictions (n_outputs, n) of rows by models that have not seen them."""
-        training = plain.training
-        fold = np.empty_like(data.task)
-        fold[training.order] = folds_by_content(training, N_FOLDS, self.seeds.validation)
-        if not fold.any():  # all rows are one: there is nothing that a model has not seen
-            return linear.predict(data.X, data.task, self.team)
-        return out_of_fold(linear, data, fold, self.team)
+    def _unseen_predictions(self, linear: MixedModel, data: MixedData, plain: Plan) -> FloatArray:
+        return unseen_predictions(linear, data, plain.training, self.seeds.validation, self.team)
 
     @property
     def _may_describe(self) -> bool:
@@ -314,15 +294,17 @@ class _Fit:
         plan: Plan,
         like: Sequence[Fold] | None = None,
         simpler: StageLengths | None = None,
+        needs_partition: bool = False,
     ) -> Plan:
         """Choose stage lengths on validation rows, those of other folds if given.
 
-        What cannot beat a simpler choice is not searched to its end.
+        What cannot beat a simpler choice is not searched to its end, nor are ways without stage 2
+        if it is needed.
         """
         training_sets = self._training_sets(plan, like)
         if not training_sets:  # no task has a row to spare
             return plan
-        return self._with_lengths(plan, training_sets, simpler)
+        return self._with_lengths(plan, training_sets, simpler, needs_partition)
 
     def _training_sets(self, plan: Plan, like: Sequence[Fold] | None) -> list[TrainingSet]:
         """Return the rows of a plan, of which some only validate, as in other folds if given."""
@@ -340,6 +322,7 @@ class _Fit:
         plan: Plan,
         training_sets: Sequence[TrainingSet],
         simpler: StageLengths | None,
+        needs_partition: bool = False,
     ) -> Plan:
         """Return a plan with what is chosen on the validation rows of training sets."""
         settings, stages = self.settings, plan.stages
@@ -349,7 +332,14 @@ class _Fit:
         folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
         assert settings.stopping is not None
         lengths = choose_stage_lengths(
-            folds, stages, settings.stopping, self.seeds, self.monitor, self.team, simpler
+            folds,
+            stages,
+            settings.stopping,
+            self.seeds,
+            self.monitor,
+            self.team,
+            simpler,
+            needs_partition,
         )
         return replace(plan, folds=folds, lengths=lengths)
 

@@ -156,8 +156,8 @@ def _declare_generate(add_parser: AddParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="scenarios: a dial of TaskDials, such as feature_shift=0.5; may be given several "
-        "times",
+        help="a dial of TaskDials, such as feature_shift=0.5, or for multitab a parameter of "
+        "make_multitab_bench, such as preset=publishers; may be given several times",
     )
     parser.add_argument(
         "--layout", choices=["long", "wide"], help="multitab: a row per label, or per sample"

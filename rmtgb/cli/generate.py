@@ -25,8 +25,16 @@ READ = {
     "related": SCENARIO | {"n_tasks"},
     "clusters": SCENARIO | {"cluster_sizes"},
     "hierarchy": SCENARIO | {"branching", "level_shares"},
-    "multitab": ALL | {"n_tasks", "n_outlier_tasks", "correlation", "missing_labels", "layout"},
+    "multitab": ALL
+    | {"n_tasks", "n_outlier_tasks", "correlation", "missing_labels", "layout", "dial"},
 }
+#: Dials of scenarios.
+TASK_DIALS = [field.name for field in dataclasses.fields(TaskDials)]
+#: Parameters of make_multitab_bench that are given as dials: they have no option of their own.
+MULTITAB_DIALS = [
+    *("degrees", "task_types", "n_classes", "mean_count", "missing_dependence", "n_irrelevant"),
+    *("preset", "noise", "missing_labels", "n_samples"),  # of each task, where there is an option
+]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -69,13 +77,19 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         option = name.replace("_", "-")
         raise CommandError(f"--{option} is no option of --kind {options.kind}")
     if "dial" in given:
-        given["dials"] = _read_dials(given.pop("dial"))
+        dials = given.pop("dial")
+        if options.kind != "multitab":
+            return given | {"dials": _read_dials(dials, TASK_DIALS)}
+        more = _read_dials(dials, MULTITAB_DIALS)
+        twice = sorted(given.keys() & more.keys())
+        if twice:
+            raise CommandError(f"{twice[0]} is given as an option and as a dial")
+        given |= more
     return given
 
 
-def _read_dials(texts: list[str]) -> dict[str, Any]:
+def _read_dials(texts: list[str], known: list[str]) -> dict[str, Any]:
     """Return the dials by name, with values as numbers where they are."""
-    known = [field.name for field in dataclasses.fields(TaskDials)]
     dials: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -90,11 +104,11 @@ def _read_dials(texts: list[str]) -> dict[str, Any]:
 
 
 def _read_value(text: str) -> Any:
-    """Return a number, or a list of numbers between commas; any other text as it is."""
+    """Return a number or a text, or a list of them between commas."""
     try:
         numbers = read_numbers(text)
-    except ValueError:
-        return text  # the dial's own error says what it wants
+    except ValueError:  # the dial's own error says what it wants
+        return [part.strip() for part in text.split(",")] if "," in text else text
     return numbers if "," in text else numbers[0]
 
 
@@ -104,7 +118,7 @@ def _generate(
     """Return the data as one frame, and what the truth file is to hold."""
     common: dict[str, Any] = {"as_frame": True, "return_truth": True, "random_state": random_state}
     if kind == "multitab":
-        name, arguments = "make_multitab_bench", {"layout": "long"} | dials
+        name, arguments = "make_multitab_bench", {"layout": "long", "test_size": 0.0} | dials
         X, Y, truth = make_multitab_bench(**arguments, **common)
         facts = _as_json(_fields(truth)) | {
             "target_mean": truth.target_mean.tolist(),

@@ -40,6 +40,11 @@ MIN_ERRORS = 0.5
 #: Stage 3 goes on as long as each look at the losses finds them smaller by this share.
 MIN_IMPROVEMENT = 1e-3
 
+#: Losses of stage 3 fall ever more slowly. If each look brings the same share of what the one
+#: before it brought, all to come bring ``share / (1 - share)`` times the last; if losses fall like
+#: one over the number of looks, up to four times that. Only a path that lacks so much is left.
+SLACK = 4.0
+
 
 @dataclass(frozen=True)
 class StageLengths:
@@ -123,6 +128,12 @@ class _Path:
     rounds: dict[str, int]
     losses: dict[str, FloatArray]
 
+    @property
+    def loss(self) -> float:
+        """Validation loss at its end; infinite if it has not begun."""
+        ends = [losses[self.rounds[name], VALIDATION] for name, losses in self.losses.items()]
+        return ends[-1] if ends else np.inf
+
     def without(self, name: str) -> _Path:
         return replace(self, rounds=self.rounds | {name: 0})
 
@@ -197,14 +208,17 @@ class _Search:
         return _task_lengths(losses, self._weight)[0]
 
     def _is_enough(self, limit: int, loss_to_beat: float, losses: FloatArray) -> bool:
-        """Tell whether the last look brought too little, or another path cannot be beaten.
-
-        Losses fall ever more slowly: at the end they are not below the line through two looks.
-        """
-        loss = self.loss(losses)
-        saved = self.loss(losses[:, : losses.shape[1] - ROUNDS_PER_LOOK]) - loss
-        looks_left = (limit + 1 - losses.shape[1]) / ROUNDS_PER_LOOK
-        return saved < abs(loss) * MIN_IMPROVEMENT or loss - saved * looks_left > loss_to_beat
+        """Tell whether the last look brought too little, or another path will not be beaten."""
+        made = losses.shape[1] - 1
+        ends = [made - ROUNDS_PER_LOOK * k for k in range(3) if made >= ROUNDS_PER_LOOK * k]
+        loss, *before = (self.loss(losses[:, : end + 1]) for end in ends)
+        saved = before[0] - loss
+        if saved < abs(loss) * MIN_IMPROVEMENT:
+            return True
+        to_come = (limit - made) / ROUNDS_PER_LOOK
+        if len(before) > 1 and saved < before[1] - before[0]:
+            to_come = min(to_come, SLACK * saved / (before[1] - before[0] - saved))
+        return loss - saved * to_come > loss_to_beat
 
 
 def choose_stage_lengths(
@@ -215,6 +229,7 @@ def choose_stage_lengths(
     monitor: Monitor,
     team: Team,
     simpler: StageLengths | None = None,
+    needs_partition: bool = False,
 ) -> StageLengths:
     """Choose the rounds of all stages on validation rows.
 
@@ -233,6 +248,8 @@ def choose_stage_lengths(
     simpler : StageLengths, optional
         A choice on the same validation rows. Where it will not be beaten, nothing is searched to
         its end.
+    needs_partition : bool
+        Whether ways without stage 2 are left out, because they have been judged before.
 
     Returns
     -------
@@ -256,7 +273,10 @@ def choose_stage_lengths(
     def judge(key: _Key, random_thresholds: bool) -> tuple[StageLengths, _Key]:
         return _judge(searches, key, random_thresholds, seeds.task, total_weight), key
 
-    keys, kinds = list(searches[0].paths), settings.task_threshold_kinds
+    # the most promising one first: what will not be better is left early
+    keys = [key for key in searches[0].paths if key[-1] or not needs_partition]
+    keys.sort(key=lambda key: sum(search.paths[key].loss for search in searches))
+    kinds = settings.task_threshold_kinds
     best = min((judge(key, kinds[0]) for key in keys), key=_loss_of)
     for kind in kinds[1:] if settings.n_iter_task else ():  # only where it matters most
         best = min(best, judge(best[1], kind), key=_loss_of)
