@@ -216,7 +216,8 @@ class _Search:
         if saved < abs(loss) * MIN_IMPROVEMENT:
             return True
         to_come = (limit - made) / ROUNDS_PER_LOOK
-        if len(before) > 1 and saved < before[1] - before[0]:
+        # the first look tells how fast a start is forgotten, not how fast trees learn
+        if made >= 3 * ROUNDS_PER_LOOK and saved < before[1] - before[0]:
             to_come = min(to_come, SLACK * saved / (before[1] - before[0] - saved))
         return loss - saved * to_come > loss_to_beat
 
