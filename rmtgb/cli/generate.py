@@ -118,7 +118,8 @@ def _generate(
     """Return the data as one frame, and what the truth file is to hold."""
     common: dict[str, Any] = {"as_frame": True, "return_truth": True, "random_state": random_state}
     if kind == "multitab":
-        name, arguments = "make_multitab_bench", {"layout": "long", "test_size": 0.0} | dials
+        name = "make_multitab_bench"
+        arguments: dict[str, Any] = {"layout": "long", "test_size": 0.0, **dials}
         X, Y, truth = make_multitab_bench(**arguments, **common)
         facts = _as_json(_fields(truth)) | {
             "target_mean": truth.target_mean.tolist(),
@@ -130,7 +131,7 @@ def _generate(
         if "n_samples" in dials:
             dials = dials | {"n_samples_per_task": dials["n_samples"]}
             del dials["n_samples"]
-        name, arguments = "make_task_scenario", {"scenario": kind} | dials
+        name, arguments = "make_task_scenario", {"scenario": kind, **dials}
         checked = {"dials": TaskDials(**dials["dials"])} if "dials" in dials else {}
         X, Y, truth = make_task_scenario(**arguments | checked, **common)
         facts = _scenario_facts(truth)

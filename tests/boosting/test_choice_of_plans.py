@@ -6,7 +6,7 @@ import pytest
 from rmtgb import RMTGBRegressor
 from rmtgb.boosting import fit
 from rmtgb.boosting.choose import lengths as lengths_module
-from rmtgb.boosting.choose.lengths import MIN_ERRORS, StageLengths
+from rmtgb.boosting.choose.lengths import MIN_ERRORS, SLACK, StageLengths, least_loss_to_come
 from rmtgb.datasets import make_task_scenario
 
 
@@ -47,6 +47,26 @@ def test_the_unit_does_not_matter(exponent):
     simpler, other = [3.0, 2.0, 5.0], [2.5, 2.2, 4.9]
     scaled = [lengths(np.ldexp(values, exponent // 2)) for values in (other, simpler)]
     assert scaled[0].beat(scaled[1]) == lengths(other).beat(lengths(simpler))
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0, None])
+@pytest.mark.parametrize("start", [0.0, 5.0])
+def test_no_way_is_left_that_would_still_win(power, start):
+    """Losses that fall by powers or, without one, at a constant rate, after a start forgotten."""
+    looks = np.arange(41.0)
+    losses = np.exp(-0.3 * looks) if power is None else (looks + 1) ** -power
+    # fifty rounds of rate 0.05 leave 0.95^100 of a square
+    losses = 1.0 + losses + start * 0.006**looks
+    for made in range(1, 40):
+        bound = least_loss_to_come(losses[: made + 1], 40 - made)
+        assert bound <= losses[-1] + 1e-12
+        assert bound >= losses[made] - (40 - made) * (losses[made - 1] - losses[made]) - 1e-12
+
+
+def test_a_way_is_left_when_its_losses_hardly_fall_any_more():
+    losses = [1.0, 0.6, 0.5, 0.48, 0.476]
+    assert least_loss_to_come(losses, 100) == pytest.approx(0.476 - SLACK * 0.004 / 0.016 * 0.004)
+    assert least_loss_to_come(losses[:3], 100) == pytest.approx(0.5 - 100 * 0.1)
 
 
 def test_what_cannot_win_is_not_searched_to_its_end(monkeypatch):

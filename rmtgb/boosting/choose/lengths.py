@@ -40,10 +40,8 @@ MIN_ERRORS = 0.5
 #: Stage 3 goes on as long as each look at the losses finds them smaller by this share.
 MIN_IMPROVEMENT = 1e-3
 
-#: Losses of stage 3 fall ever more slowly. If each look brings the same share of what the one
-#: before it brought, all to come bring ``share / (1 - share)`` times the last; if losses fall like
-#: one over the number of looks, up to four times that. Only a path that lacks so much is left.
-SLACK = 4.0
+#: Factor by which stage 3 may still fall more than a constant rate says; see `least_loss_to_come`.
+SLACK = 6.0
 
 
 @dataclass(frozen=True)
@@ -210,16 +208,35 @@ class _Search:
     def _is_enough(self, limit: int, loss_to_beat: float, losses: FloatArray) -> bool:
         """Tell whether the last look brought too little, or another path will not be beaten."""
         made = losses.shape[1] - 1
-        ends = [made - ROUNDS_PER_LOOK * k for k in range(3) if made >= ROUNDS_PER_LOOK * k]
-        loss, *before = (self.loss(losses[:, : end + 1]) for end in ends)
-        saved = before[0] - loss
-        if saved < abs(loss) * MIN_IMPROVEMENT:
-            return True
-        to_come = (limit - made) / ROUNDS_PER_LOOK
-        # the first look tells how fast a start is forgotten, not how fast trees learn
-        if made >= 3 * ROUNDS_PER_LOOK and saved < before[1] - before[0]:
-            to_come = min(to_come, SLACK * saved / (before[1] - before[0] - saved))
-        return loss - saved * to_come > loss_to_beat
+        ends = range(0, made + 1, ROUNDS_PER_LOOK)
+        at_looks = [self.loss(losses[:, : end + 1]) for end in ends]
+        saved = at_looks[-2] - at_looks[-1]
+        is_over = saved < abs(at_looks[-1]) * MIN_IMPROVEMENT
+        looks_left = (limit - made) / ROUNDS_PER_LOOK
+        return is_over or least_loss_to_come(at_looks, looks_left) > loss_to_beat
+
+
+def least_loss_to_come(at_looks: Sequence[float], looks_left: float) -> float:
+    """Return a bound of the losses of so many further looks.
+
+    Losses fall ever more slowly: never below the line through the last two. If each look brings
+    the same share of what the one before it brought, all to come bring ``share / (1 - share)``
+    times the last; if losses fall like the number of looks to a power from -1/2 on, up to four
+    times that, and ``SLACK`` is more. The first look says how fast a start is forgotten, and not
+    how fast trees learn.
+
+    Parameters
+    ----------
+    at_looks : sequence of float
+        The loss at the start and at each look so far.
+    looks_left : float
+    """
+    to_come, saved = looks_left, at_looks[-2] - at_looks[-1]
+    if len(at_looks) > 3:
+        less = at_looks[-3] - at_looks[-2] - saved
+        if less > 0.0:
+            to_come = min(to_come, SLACK * saved / less)
+    return at_looks[-1] - saved * to_come
 
 
 def choose_stage_lengths(
