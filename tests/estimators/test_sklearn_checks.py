@@ -8,9 +8,9 @@ from rmtgb import RMTGBClassifier, RMTGBRegressor
 FEW = {"n_iter_shared": 5, "n_iter_partition": 5, "n_iter_task": 5, "learning_rate": 0.3}
 NONE = {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": 0, "learning_rate": 0.3}
 
+#: What every run of CI checks; the others are checked with one set of versions.
+DEFAULTS = [{}, FEW | {"min_samples_leaf": 1, "min_samples_leaf_task": 1}]
 SETTINGS = [
-    {},
-    FEW | {"min_samples_leaf": 1, "min_samples_leaf_task": 1},
     FEW | {"min_samples_leaf": 5, "min_samples_leaf_task": 5},
     NONE | {"n_iter_shared": 10},
     NONE | {"n_iter_partition": 10},
@@ -21,12 +21,21 @@ SETTINGS = [
 
 
 @parametrize_with_checks(
+    [kind(**setting) for kind in (RMTGBRegressor, RMTGBClassifier) for setting in DEFAULTS]
+)
+def test_defaults(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.settings
+@parametrize_with_checks(
     [kind(**setting) for kind in (RMTGBRegressor, RMTGBClassifier) for setting in SETTINGS]
 )
 def test_settings(estimator, check):
     check(estimator)
 
 
+@pytest.mark.settings
 @parametrize_with_checks(
     [RMTGBRegressor(**FEW, loss=loss) for loss in ("absolute_error", "huber", "quantile")]
 )
