@@ -4,6 +4,8 @@
    wrong: the share of data with one, for noise of several kinds. Errors count in the true
    covariance of the features. With several auxiliary tasks, all at that point: the share of data
    with a verdict on any of them.
+   Then noise that grows with the one feature in which tasks differ, where the difference of the
+   fits is noisiest; break-even is that on average over designs.
 2. Power. Equal tasks: the share of data with the verdict "helps", beside the most that any test
    can have that says it at break-even in no more than four fifths of 5 % of the data, if designs
    are balanced and the other task has infinitely many rows; and three times the shift of
@@ -38,6 +40,8 @@ SETTINGS = (
 )
 #: Of d = 10 features, as many rows of each auxiliary task as in the last column.
 MANY = ((5, 60, 100), (40, 60, 100))
+#: Where noise grows with the feature in which tasks differ.
+NOISY = ((1, 40, 400), (3, 8, 60), (3, 40, 40), (3, 60, 600), (3, 40, 10))
 KNOWN = (7, 10, 20, 40, 80)
 TASKS_PER_SET, MOST_FEATURES = 14, 10
 
@@ -128,6 +132,36 @@ def print_level_and_power(n_repeats):
             for kind in ("normal", "t3")
         ]
         print_row((str((n_others, n, n_other)), *(f"{cell:.1f}" for cell in cells)), (24, 10, 10))
+
+
+def average_shift(d, n, n_other, rng, n_draws=4000):
+    """Return the shift along the first feature of break-even over designs, with growing noise."""
+    sums = np.zeros(2)
+    for _ in range(n_draws):
+        rows = [rng.standard_normal((size, d)) for size in (n, n_other)]
+        rows = [part - part.mean(axis=0) for part in rows]
+        pulls = [part.T @ draw_noise("growing", part, rng) for part in rows]
+        S, S_other = (part.T @ part for part in rows)
+        own = np.linalg.solve(S, pulls[0])
+        both = np.linalg.solve(S + S_other, pulls[0] + pulls[1])
+        moved = np.linalg.solve(S + S_other, S_other[:, 0])
+        sums += own @ own - both @ both, moved @ moved
+    return np.sqrt(sums[0] / sums[1])
+
+
+def print_noisy_direction(n_repeats):
+    """Print how often there is a verdict where noise grows with the feature that differs."""
+    print("\nAny verdict at break-even, noise grows with the feature in which tasks differ, %")
+    rng = np.random.default_rng(0)
+    for d, n, n_other in NOISY:
+        size = average_shift(d, n, n_other, rng)
+        told = []
+        for _ in range(n_repeats):
+            X = [rng.standard_normal((rows, d)) for rows in (n, n_other)]
+            y = [draw_noise("growing", rows, rng) for rows in X]
+            y[1] += size * X[1][:, 0]
+            told.append([estimate_problem(X, y).together.verdict])
+        print_row((str((d, n, n_other)), f"{100 * share(told, 'helps', 'hurts'):.1f}"), (24, 10))
 
 
 def print_covariate_shift(n_repeats):
@@ -285,6 +319,7 @@ def main():
     options = parser.parse_args()
     print_circumstances()
     print_level_and_power(options.repeats)
+    print_noisy_direction(options.repeats)
     print_covariate_shift(options.repeats // 10)
     for folder in options.folder:
         print_real(folder)

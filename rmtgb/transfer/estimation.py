@@ -16,11 +16,11 @@ from rmtgb.transfer.frames import Tasks, are_names, read_tasks
 from rmtgb.transfer.least_squares import Fits, fit_one
 from rmtgb.transfer.problem import LinearTransferProblem, check_covariance
 from rmtgb.transfer.verdicts import (
+    JudgedRows,
     Judgement,
-    MainRows,
     adjusted,
     judge,
-    main_rows,
+    judged_rows,
     mean_inflation,
     square_variance,
     verdict,
@@ -30,6 +30,10 @@ from rmtgb.transfer.verdicts import (
 # ones, are no chance even for features with heavy tails: of 4000 normal data with 1 to 10 features
 # two were beyond these deviations, and none beyond the factor too.
 _CLEARLY, _DEVIATIONS = 2.0, 1.5
+
+_CONSTANT_NOTE = (
+    "The main task's target is constant: nothing is known of its noise, and there is no verdict."
+)
 
 
 def estimate_problem(
@@ -124,7 +128,9 @@ def estimate_problem(
     note = _covariance_note(fits, tasks.labels)
     if note:
         warnings.warn(note, UserWarning, stacklevel=2)
-    rows = main_rows(tasks.X[0], _residuals(tasks, fits, fit_intercept), fit_intercept)
+    rows = judged_rows(tasks.X, tasks.y, fits, fit_intercept)
+    if rows.is_constant:
+        note = f"{note} {_CONSTANT_NOTE}".strip()
     each, together = _benefits(fits, rows, None if whose == "main" else metric, float(level))
     gram = _unbiased_gram(fits, metric)
     return EstimatedProblem(
@@ -160,11 +166,6 @@ def _fit_tasks(tasks: Tasks, fit_intercept: bool) -> Fits:
         np.linalg.inv(stacked),
         np.stack(pulls),
     )
-
-
-def _residuals(tasks: Tasks, fits: Fits, fit_intercept: bool) -> list[FloatArray]:
-    residuals = [y - X @ w for X, y, w in zip(tasks.X, tasks.y, fits.coefficients, strict=True)]
-    return [r - r.mean() for r in residuals] if fit_intercept else residuals
 
 
 def _read_covariance(
@@ -241,7 +242,7 @@ def _unequal_ratios(fits: Fits, tasks: list[int], deviations: float) -> FloatArr
 
 
 def _benefits(
-    fits: Fits, rows: MainRows, metric: FloatArray | None, level: float
+    fits: Fits, rows: JudgedRows, metric: FloatArray | None, level: float
 ) -> tuple[tuple[EstimatedBenefit, ...], EstimatedBenefit]:
     """Judge each auxiliary task, and all of them."""
     auxiliary = range(1, len(fits.counts))

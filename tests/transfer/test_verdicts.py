@@ -225,6 +225,39 @@ def test_noise_of_other_kinds_keeps_the_level(d, n, n_other, n_draws, noise):
     assert wrong / n_draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
 
 
+def test_noise_in_the_direction_of_the_shift_keeps_the_level():
+    """Noise grows with the feature in which the tasks differ: there D is noisiest."""
+    rng, n, n_other = np.random.default_rng(10), 60, 600
+    own, both, shift = [], [], []
+    for _ in range(3000):  # the shift of break-even, over designs
+        X = [rng.standard_normal((rows, 3)) for rows in (n, n_other)]
+        e = [np.abs(rows[:, 0]) * rng.standard_normal(len(rows)) for rows in X]
+        S, S_other = X[0].T @ X[0], X[1].T @ X[1]
+        own.append(np.sum(np.linalg.solve(S, X[0].T @ e[0]) ** 2))
+        pulls = X[0].T @ e[0] + X[1].T @ e[1]
+        both.append(np.sum(np.linalg.solve(S + S_other, pulls) ** 2))
+        shift.append(np.sum(np.linalg.solve(S + S_other, S_other[:, 0]) ** 2))
+    size = np.sqrt((np.mean(own) - np.mean(both)) / np.mean(shift))
+    wrong, n_draws = 0, 1500
+    for _ in range(n_draws):
+        X = [rng.standard_normal((rows, 3)) for rows in (n, n_other)]
+        y = [np.abs(rows[:, 0]) * rng.standard_normal(len(rows)) for rows in X]
+        y[1] += size * X[1][:, 0]
+        estimate = estimate_problem(X, y, fit_intercept=False)
+        wrong += estimate.together.verdict != CANNOT_TELL
+    assert wrong / n_draws < 0.05 + 2 * np.sqrt(0.05 * 0.95 / n_draws)
+
+
+def test_a_constant_target_allows_no_verdict():
+    """Few rows of a rare event: that none is there says little of its noise."""
+    rng = np.random.default_rng(11)
+    X = [rng.standard_normal((6, 2)), rng.standard_normal((300, 2))]
+    y = [np.zeros(6), (rng.random(300) < 0.1) * 1.0]
+    estimate = estimate_problem(X, y)
+    assert estimate.together.verdict == CANNOT_TELL
+    assert "target is constant" in estimate.note
+
+
 def test_many_tasks_do_not_make_a_wrong_verdict_likely():
     # Forty tasks at the point of break-even: unadjusted, most data had a verdict on one of them.
     rng = np.random.default_rng(9)
