@@ -22,6 +22,8 @@ _RANDOM_TOLERANCE, _RANDOM_NODES = 1e-3, 2_000
 # Logarithm of the factor by which a search may leave the weight of large samples. In 90 % of 222
 # random problems the optimum was within a factor of 1.4 of it; a search this wide missed none.
 _LOG_REACH = 10.0
+# Where a search begins if its guess is an end: errors may be infinite there, and small beside it.
+_EDGE = 1e-12
 # Share of a task in a direction below which it is rounding: the square of what that leaves of a 0.
 _ONE_TASK = 1e-26
 
@@ -57,8 +59,7 @@ class RandomDesignError:
 
     def minimum(self, certified: bool = True) -> CertifiedMinimum:
         """Minimise over all weights; without certificate the lower bound says little."""
-        even, guess = _even_position(self.noise), self.guess()
-        inside = [u for u in (even, guess) if 0 < u < 1]
+        inside = [_inside(u) for u in (_even_position(self.noise), self.guess())]
         inside += [self._descend(u) for u in inside]
         inside.append(0.5)  # pooling, so that nothing worse is returned
         nodes = _RANDOM_NODES if certified else 0
@@ -66,9 +67,7 @@ class RandomDesignError:
 
     def roughly_least(self) -> float:
         """Return the least error at a few weights about the guess."""
-        guess = self.guess()
-        if not 0 < guess < 1:
-            return self.error(guess)
+        guess = _inside(self.guess())
         centre = np.log(guess / (1 - guess))
         return min(self.error(_position(centre + step)) for step in (-4.0, -2.0, 0.0, 2.0))
 
@@ -220,6 +219,11 @@ def _common_directions(Q0: FloatArray, Q1: FloatArray) -> FloatArray:
 def _position(log_weight: float) -> float:
     """Return u, in (0, 1) as far as it is not rounded to an end."""
     return float(1.0 / (1.0 + np.exp(-log_weight)))
+
+
+def _inside(u: float) -> float:
+    """Return a position near one that may be an end, where a task has no noise."""
+    return min(max(u, _EDGE), 1.0 - _EDGE)
 
 
 def _even_position(noise: FloatArray) -> float:

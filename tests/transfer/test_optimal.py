@@ -149,6 +149,22 @@ def test_units_do_not_matter():
     assert other.error == pytest.approx(1e-8 * one.error)
 
 
+@pytest.mark.parametrize(
+    ("counts", "noise", "gram", "d"),
+    [
+        ([2, 10, 10], [0, 1, 100], np.eye(2), 2),
+        ([3, 10, 10], [0, 1, 1], np.eye(2), 4),
+        ([5, 3, 3], [1, 0, 1], np.diag([0, 100.0]), 4),
+    ],
+)
+def test_tasks_without_noise_are_made_use_of(counts, noise, gram, d):
+    p = problem(counts, noise, gram, d)
+    best = optimal_weights(p)
+    pairs = [optimal_weights(p.subset([0, k])).error for k in (1, 2)]
+    one_weight = [weighted_error(p, [1, a, a]).error for a in np.geomspace(1e-9, 1e9, 37)]
+    assert best.error <= min(*pairs, *one_weight) * 1.01
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_several_tasks_are_never_worse_than_one_of_them(seed):
     # Noise and shifts of very unequal sizes: one task may be worth more than all others together.
