@@ -178,7 +178,9 @@ def _read_covariance(
         if covariance != "all":
             raise ValueError(f'covariance must be "main", "all" or a matrix, got {covariance!r}.')
         return "all", fits.moments.sum(axis=0) / fits.counts.sum()
-    if isinstance(covariance, pd.DataFrame) and are_names(tasks.features):
+    if isinstance(covariance, pd.DataFrame) and (
+        are_names(tasks.features) or set(covariance.columns) == set(tasks.features)
+    ):
         covariance = _matched(covariance, tasks.features)
     d = fits.coefficients.shape[1]
     metric = as_floats("covariance", covariance, (d, d))

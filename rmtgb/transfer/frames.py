@@ -64,8 +64,12 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
         raise TypeError("main is a label in the column of labels: give its name, task, as well.")
     else:
         frame, target = _split_target(frame, y, "of the main task")
-    numbers = numeric_frame(frame, one_hot, drop_first=features is None)
-    if features is not None:
+    # numbers of columns are names only where the frame has them
+    by_name = features is not None and (
+        are_names(tuple(features)) or set(features) <= set(frame.columns)
+    )
+    numbers = numeric_frame(frame, one_hot, drop_first=not by_name)
+    if by_name:
         numbers = _in_order(numbers, list(features), "the main task")
         _refuse_unknown(frame, features)
     return Tasks(
@@ -77,8 +81,17 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
 
 
 def _refuse_unknown(frame: pd.DataFrame, features: list[Any]) -> None:
-    """Refuse a column of numbers that is none of the features: it may hold labels of tasks."""
-    unknown = [name for name in frame.columns if name not in features and _is_numeric(frame[name])]
+    """Refuse a column that is none of the features: it may hold labels of tasks.
+
+    Of texts, no indicator is among them.
+    """
+    texts = tuple(feature for feature in features if isinstance(feature, str))
+    unknown = [
+        name
+        for name in frame.columns
+        if name not in features
+        and (_is_numeric(frame[name]) or not any(text.startswith(f"{name}_") for text in texts))
+    ]
     if unknown:
         raise ValueError(
             f"The main task has a column {unknown[0]!r} that the coefficients do not belong to: "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rmtgb._common import FloatArray, as_floats
 from rmtgb.transfer.estimates import EstimatedProblem
-from rmtgb.transfer.frames import Tasks, are_names, read_main
+from rmtgb.transfer.frames import Tasks, read_main
 from rmtgb.transfer.least_squares import fit_one
 from rmtgb.transfer.results import SafeCombination
 
@@ -104,7 +104,7 @@ def _refuse_other_main(coefficients: Any, main: Any) -> None:
 def _names(coefficients: Any) -> list[Any] | None:
     """Return the names of the columns that coefficients belong to, if they have any."""
     if isinstance(coefficients, EstimatedProblem):
-        return list(coefficients.features) if are_names(coefficients.features) else None
+        return list(coefficients.features)
     if isinstance(coefficients, pd.Series):
         if coefficients.index.has_duplicates:
             twice = coefficients.index[coefficients.index.duplicated()].tolist()

@@ -324,3 +324,30 @@ def test_missing_numbers_among_objects_are_named(frame):
     objects = frame.assign(b=frame["b"].astype(object).where(frame.index != 3, pd.NA))
     with pytest.raises(ValueError, match=r"Column 'b' of task .* has 1 missing value"):
         estimate_problem(objects, "y", task="site", main="north")
+
+
+def test_columns_called_by_numbers_are_matched_by_name(frame):
+    numbered = frame.rename(columns={"a": 0, "b": 1, "c": 2})
+    estimate = estimate_problem(numbered, "y", task="site", main="north")
+    alone = numbered[numbered["site"] == "north"].drop(columns="site")
+    expected = safe_combination(alone, "y", estimate)
+    turned = safe_combination(alone[[2, "y", 0, 1]], "y", estimate)
+    assert turned.weight == pytest.approx(expected.weight, rel=1e-9)
+    assert_allclose(turned.coefficients, expected.coefficients, rtol=1e-9)
+    # an estimate of arrays knows positions only
+    X, y = arrays(frame)
+    of_arrays = estimate_problem(X, y)
+    by_position = safe_combination(alone.rename(columns=str), "y", of_arrays)
+    assert_allclose(by_position.main_coefficients, expected.main_coefficients, rtol=1e-9)
+    covariance = pd.DataFrame(np.diag([1.0, 2.0, 3.0]))
+    first, second = (
+        estimate_problem(numbered, "y", task="site", main="north", covariance=given)
+        for given in (covariance, covariance.loc[[2, 1, 0], [2, 1, 0]])
+    )
+    assert_allclose(first.covariance, second.covariance)
+
+
+def test_labels_of_text_are_not_taken_for_a_feature(frame):
+    estimate = estimate_problem(frame, "y", task="site", main="north")
+    with pytest.raises(ValueError, match="a column 'site' that the coefficients do not"):
+        safe_combination(frame, "y", estimate, one_hot=True)
