@@ -226,7 +226,7 @@ def test_held_out_rows_of_unseen_tasks_count_in_the_total(capsys, tmp_path):
     ("change", "more", "message"),
     [
         (lambda f: f.rename(columns={"school": "schools"}), [], "did you mean 'schools'?"),
-        (lambda f: f.drop(columns="score"), [], "no column 'score'; its columns are hours, age"),
+        (lambda f: f.drop(columns="score"), [], "no column 'score'; there are 'hours', 'age'"),
         (lambda f: f, ["--drop", "shoe size"], "no column 'shoe size'"),
         (lambda f: f, ["--drop", "school"], "--task, --target and --drop must name different"),
         (lambda f: f, ["--target", "school"], "--task, --target and --drop must name different"),
