@@ -39,7 +39,7 @@ PARTS = 32
 #: what rounding leaves of a difference.
 SMALLEST_REST = 1e-13
 
-#: Share of the sum of weights that the intercept's pivot is at least, for the same reason.
+#: Share of a sum of weights that is left at least where tasks are eliminated, for the same reason.
 ROUNDING = 2.0**-52
 
 
@@ -130,8 +130,7 @@ class MixedRows:
         total = np.zeros((width, width))
         for part in self.team.map(add, _parts(sizes)):
             total += part
-        joined = _join(by_piece, self.slot_of_piece)
-        return MixedSystem(self, rows, joined, total, math.fsum(weight[index.order].tolist()))
+        return MixedSystem(self, rows, _join(by_piece, self.slot_of_piece), total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,15 +173,12 @@ class MixedSystem:
     grams : ndarray of float64 of shape (n_slots, r, w)
     total : ndarray of float64 of shape (w, w)
         Sum of all products over the rows of tasks with a gram, upper triangle.
-    weight : float
-        Sum of the weights of the response.
     """
 
     rows: MixedRows
     given: TaskRows
     grams: FloatArray
     total: FloatArray
-    weight: float
 
     def solve(self, ratios: FloatArray, ridge: float, keep: bool = False) -> Solution:
         """Eliminate the effects of tasks, and solve for the fixed part.
@@ -214,7 +210,7 @@ class MixedSystem:
             total += more
             determinant += of_part
         # what heavy tasks leave of the intercept's is a difference of large sums
-        total[0, 0] = max(total[0, 0], ROUNDING * self.weight)
+        total[0, 0] = max(total[0, 0], ROUNDING * self.total[0, 0])
         scores = [of_part for _, _, of_part in parts] if keep else []
         return _solve_fixed(total, ridge, float(determinant[0]), scores)
 

@@ -57,8 +57,7 @@ class JudgedRows:
     @property
     def leverages(self) -> FloatArray:
         """Return what each row contributes to its own fitted value, (n,)."""
-        diagonal: FloatArray = np.einsum("ij,ij->i", self.basis, self.basis)
-        return diagonal
+        return _leverages(self.basis)
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class _Noise:
     normal_freedom: float  # the same if the noise is normal
 
 
+def _leverages(basis: FloatArray) -> FloatArray:
+    diagonal: FloatArray = np.einsum("ij,ij->i", basis, basis)
+    return diagonal
+
+
 def judged_rows(
     X: list[FloatArray], y: list[FloatArray], fits: Fits, fit_intercept: bool
 ) -> JudgedRows:
@@ -94,20 +98,15 @@ def judged_rows(
     fit_intercept : bool
         Whether there is an intercept.
     """
-    rows, residuals, bases = [], [], []
-    for own_X, own_y, w in zip(X, y, fits.coefficients, strict=True):
-        residual = own_y - own_X @ w
+    rows, residuals, bases, moments = [], [], [], []
+    for task, (own_X, own_y) in enumerate(zip(X, y, strict=True)):
+        residual = own_y - own_X @ fits.coefficients[task]
         rows.append(own_X - own_X.mean(axis=0) if fit_intercept else own_X)
         residuals.append(residual - residual.mean() if fit_intercept else residual)
         ones = np.ones((len(own_X), int(fit_intercept)))
         scaled = rows[-1] / np.linalg.norm(rows[-1], axis=0)
         bases.append(np.linalg.qr(np.hstack([ones, scaled]))[0])
-    moments = [
-        _noise_moments(*of_task)
-        for of_task in zip(
-            rows, residuals, bases, fits.noise, fits.moments, fits.residual_rows, strict=True
-        )
-    ]
+        moments.append(_noise_moments(rows[-1], residuals[-1], bases[-1], fits, task))
     return JudgedRows(
         rows[0],
         residuals[0],
@@ -122,19 +121,18 @@ def _noise_moments(
     rows: FloatArray,
     residuals: FloatArray,
     basis: FloatArray,
-    noise: float,
-    moments: FloatArray,
-    residual_rows: float,
+    fits: Fits,
+    task: int,
 ) -> FloatArray:
     """Estimate the covariance of ``X' e`` of a task whose rows may not be equally noisy.
 
     Squared residuals say in which directions noise is felt, but few of them find one anywhere:
     they count beside the covariance of equal noise, which has ``_EQUAL`` rows for each feature.
     """
-    free = np.maximum(1.0 - np.einsum("ij,ij->i", basis, basis), 1.0 - _LARGEST_LEVERAGE)
+    free = np.maximum(1.0 - _leverages(basis), 1.0 - _LARGEST_LEVERAGE)
     seen = (rows.T * (residuals**2 / free)) @ rows
-    share = residual_rows / (residual_rows + _EQUAL * rows.shape[1])
-    blended: FloatArray = share * seen + (1.0 - share) * noise * moments
+    share = fits.residual_rows[task] / (fits.residual_rows[task] + _EQUAL * rows.shape[1])
+    blended: FloatArray = share * seen + (1.0 - share) * fits.noise[task] * fits.moments[task]
     return blended
 
 
@@ -183,6 +181,7 @@ def judge(fits: Fits, main: JudgedRows, tasks: list[int], metric: FloatArray | N
     doubt = 1.0 + _HIDDEN / (len(A) * (1.0 + float(fits.residual_rows[0])))
     p_helps = _chance_below(distance2, A, cautious, own, of_others)
     p_hurts = 1.0 - _chance_below(distance2, A, mean, own, of_others)
+    # the standard error is that of normal, equal noise
     equal = np.einsum("k,kij->kij", fits.noise, fits.moments)
     of_equal = C @ equal[0] @ C + M @ equal[tasks].sum(axis=0) @ M
     spread = square_variance(moved, A, of_equal)

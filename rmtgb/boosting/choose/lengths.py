@@ -43,6 +43,9 @@ MIN_IMPROVEMENT = 1e-3
 #: Factor by which stage 3 may still fall more than a constant rate says; see `least_loss_to_come`.
 SLACK = 6.0
 
+#: Losses that tell a rate which the start does not: those of three looks and the one before them.
+LOOKS_BACK = 4
+
 
 @dataclass(frozen=True)
 class StageLengths:
@@ -208,7 +211,7 @@ class _Search:
     def _is_enough(self, limit: int, loss_to_beat: float, losses: FloatArray) -> bool:
         """Tell whether the last look brought too little, or another path will not be beaten."""
         made = losses.shape[1] - 1
-        ends = range(0, made + 1, ROUNDS_PER_LOOK)
+        ends = range(0, made + 1, ROUNDS_PER_LOOK)[-LOOKS_BACK:]
         at_looks = [self.loss(losses[:, : end + 1]) for end in ends]
         saved = at_looks[-2] - at_looks[-1]
         is_over = saved < abs(at_looks[-1]) * MIN_IMPROVEMENT
@@ -228,11 +231,11 @@ def least_loss_to_come(at_looks: Sequence[float], looks_left: float) -> float:
     Parameters
     ----------
     at_looks : sequence of float
-        The loss at the start and at each look so far.
+        The loss at the start and at each look so far, of many the last ``LOOKS_BACK``.
     looks_left : float
     """
     to_come, saved = looks_left, at_looks[-2] - at_looks[-1]
-    if len(at_looks) > 3:
+    if len(at_looks) >= LOOKS_BACK:
         less = at_looks[-3] - at_looks[-2] - saved
         if less > 0.0:
             to_come = min(to_come, SLACK * saved / less)
