@@ -101,7 +101,9 @@ class TestNumbers:
     def test_texts_that_keep_a_column_from_being_numbers_are_noted(self, tmp_path, capsys):
         X, _ = read(tmp_path, "t,x,y\na,1,1\nb,2,2\na,?,3\nb,3,4\n")
         assert isinstance(X["x"].dtype, pd.CategoricalDtype)
-        message = "column 'x' is taken as categories, because it holds '?' beside numbers"
+        message = (
+            "column 'x' is taken as categories, because it holds '?' beside numbers; --missing"
+        )
         assert message in capsys.readouterr().err
         read(tmp_path, "t,x,y\na,u,1\nb,2,2\na,v,3\nb,w,4\n")
         assert capsys.readouterr().err == ""

@@ -136,6 +136,15 @@ def test_small_tasks_and_missing_values_are_left_out_with_a_note(tmp_path, capsy
     assert found["tasks_left_out"] == {"tiny": "3 rows, 7 are needed"}
 
 
+def test_a_column_that_is_empty_in_the_main_task_is_named(tmp_path, capsys):
+    frame = make_frame().assign(none=np.nan, other=1.0)
+    frame.loc[frame["site"] == "mine", "other"] = np.nan
+    assert run(tmp_path / "d.csv", frame, "--json") == 0
+    captured = capsys.readouterr()
+    assert "left out, as task mine has no value of them: none, other" in captured.err
+    assert json.loads(captured.out)["features"] == list("abcd")
+
+
 def test_a_main_task_with_few_rows_is_no_proof(tmp_path, capsys):
     found = find(tmp_path, capsys, make_frame(rows=ROWS | {"mine": 6}))
     assert np.isfinite(found["main_only_error"])

@@ -234,5 +234,6 @@ def _note_stray_texts(column: pd.Series) -> None:
     if len(strays) > 0 and column.isin(strays).mean() < 1 - MOSTLY_NUMBERS:
         note(
             f"column {column.name!r} is taken as categories, because it holds "
-            f"{listed([repr(text) for text in strays])} beside numbers"
+            f"{listed([repr(text) for text in strays])} beside numbers; --missing tells what "
+            "stands for a missing value"
         )

@@ -89,12 +89,12 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     """Return numbers per task: complete rows, features that vary and are not collinear."""
     labels = X[task]
     main_label = _find_label(labels, main)
-    whole = ~X.drop(columns=task).replace([np.inf, -np.inf], np.nan).isna().any(axis=1)
-    whole &= np.isfinite(y)
+    X = _without_empty(X.drop(columns=task), labels == main_label, main)
+    whole = ~X.replace([np.inf, -np.inf], np.nan).isna().any(axis=1) & np.isfinite(y)
     if not whole.all():
         note(f"{counted(int((~whole).sum()), 'row')} with a missing or infinite value left out")
     labels, y = labels[whole], y[whole]
-    features = numeric_frame(X[whole].drop(columns=task), one_hot=True)
+    features = numeric_frame(X[whole], one_hot=True)
     is_main = labels == main_label
     if not is_main.any():
         raise CommandError(f"task {main} has no row without a missing or infinite value")
@@ -112,6 +112,14 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     targets = [y[labels == label].to_numpy() for label in kept]
     rows = [groups[label] for label in kept]
     return LinearTasks(kept, names, rows, targets, unused, lost)
+
+
+def _without_empty(features: pd.DataFrame, is_main: pd.Series, main: str) -> pd.DataFrame:
+    """Leave out columns for which the main task has no value, rather than all its rows."""
+    empty = features.columns[features[is_main].isna().all()].tolist()
+    if empty:
+        note(f"left out, as task {main} has no value of them: {listed(empty)}")
+    return features.drop(columns=empty)
 
 
 def _sort_features(

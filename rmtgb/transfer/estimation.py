@@ -73,7 +73,9 @@ def estimate_problem(
         which costs one row of each.
     level : float, default=0.95
         At the point of break-even, where neither is true, the probability of any verdict is
-        ``1 - level`` or less; of the single tasks, that of any verdict on any of them.
+        ``1 - level`` or less; of the single tasks, that of any verdict on any of them. It can be
+        more where noise grows with the features in which tasks differ and the others have fewer
+        rows than the main task.
 
     Returns
     -------

@@ -70,6 +70,7 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
     )
     numbers = numeric_frame(frame, one_hot, drop_first=not by_name)
     if by_name:
+        numbers = _with_absent(numbers, frame, features)
         numbers = _in_order(numbers, list(features), "the main task")
         _refuse_unknown(frame, features)
     return Tasks(
@@ -97,6 +98,28 @@ def _refuse_unknown(frame: pd.DataFrame, features: list[Any]) -> None:
             f"The main task has a column {unknown[0]!r} that the coefficients do not belong to: "
             "leave it out or, if it holds the labels of tasks, give task and main."
         )
+
+
+def _with_absent(numbers: pd.DataFrame, frame: pd.DataFrame, features: list[Any]) -> pd.DataFrame:
+    """Add indicators, all zeros, of values that no row here has.
+
+    Refuse a column of texts of which two values have no indicator: the coefficients treat one as
+    the value that needs none, and know nothing of the other.
+    """
+    texts = [name for name in frame.columns if not _is_numeric(frame[name])]
+    for name in texts:
+        start = f"{name}_"
+        known = [feature for feature in features if str(feature).startswith(start)]
+        own = [column for column in numbers.columns if str(column).startswith(start)]
+        without = [column.removeprefix(start) for column in own if column not in known]
+        if known and len(without) > 1:
+            raise ValueError(
+                f"Column {name!r} holds {without[0]!r} and {without[1]!r}, but only one value may "
+                "be without a coefficient of its own."
+            )
+        absent = [feature for feature in known if feature not in numbers.columns]
+        numbers = numbers.assign(**dict.fromkeys(absent, 0.0))
+    return numbers
 
 
 def as_pandas(X: Any) -> pd.DataFrame | None:

@@ -284,6 +284,17 @@ def test_safe_combination_of_texts(frame):
     assert safe.coefficients.shape == (4,)
 
 
+def test_values_of_texts_that_coefficients_do_not_know_are_named(frame):
+    frame = frame[frame["site"] != "south"].assign(kind="u")
+    frame.loc[frame.index[::2], "kind"] = "v"
+    coefficients = pd.Series([*W, 0.0], index=["a", "b", "c", "kind_w"])
+    parts = {"task": "site", "main": "north", "one_hot": True}
+    with pytest.raises(ValueError, match="Column 'kind' holds 'u' and 'v', but only one"):
+        safe_combination(frame, "y", coefficients, **parts)
+    with pytest.raises(ValueError, match=r"column 'kind_w' \(constant"):
+        safe_combination(frame.assign(kind="u"), "y", coefficients, **parts)
+
+
 def test_errors_of_a_safe_combination_name_the_column(frame):
     alone = frame[frame["site"] == "north"].drop(columns="site")
     named = pd.Series(W, index=["a", "b", "d"])
