@@ -24,7 +24,7 @@ from rmtgb.transfer import (
     safe_combination,
 )
 from rmtgb.transfer.dependence import COLLINEAR, own_parts
-from rmtgb.transfer.frames import numeric_frame
+from rmtgb.transfer.numeric_frame import numeric_frame
 
 #: Auxiliary tasks that are printed.
 SHOWN_TASKS = 12

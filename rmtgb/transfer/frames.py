@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rmtgb._common import BoolArray, FloatArray, as_floats, counted, hint, real_numbers
+from rmtgb.transfer.numeric_frame import is_numeric, numeric_frame
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _refuse_unknown(frame: pd.DataFrame, features: list[Any]) -> None:
         name
         for name in frame.columns
         if name not in features
-        and (_is_numeric(frame[name]) or not any(text.startswith(f"{name}_") for text in texts))
+        and (is_numeric(frame[name]) or not any(text.startswith(f"{name}_") for text in texts))
     ]
     if unknown:
         raise ValueError(
@@ -106,7 +107,7 @@ def _with_absent(numbers: pd.DataFrame, frame: pd.DataFrame, features: list[Any]
     Refuse a column of texts of which two values have no indicator: the coefficients treat one as
     the value that needs none, and know nothing of the other.
     """
-    texts = [name for name in frame.columns if not _is_numeric(frame[name])]
+    texts = [name for name in frame.columns if not is_numeric(frame[name])]
     for name in texts:
         start = f"{name}_"
         known = [feature for feature in features if str(feature).startswith(start)]
@@ -298,90 +299,6 @@ def _in_order(frame: pd.DataFrame, columns: list[Any], name: str) -> pd.DataFram
             f"{name} has no column {missing[0]!r}; {hint(missing[0], list(frame.columns))}"
         )
     return frame[columns]
-
-
-def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -> pd.DataFrame:
-    """Return a frame of floats, missing ones as NaN; texts as indicators if that is asked for.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns of numbers, booleans, texts or categories.
-    one_hot : bool
-        Whether texts and categories become a column of zeros and ones for each value but the
-        first.
-    drop_first : bool, default=True
-        Whether the first value, which the others tell already, has no column.
-
-    Returns
-    -------
-    numbers : DataFrame
-        All columns float64.
-
-    Raises
-    ------
-    TypeError
-        If a column holds something else; it is named.
-    ValueError
-        If a text or category is missing, or an indicator would have the name of another column.
-    """
-    texts = [name for name in frame.columns if not _is_numeric(frame[name])]
-    for name in texts:
-        _check_texts(frame[name], one_hot)
-    if texts:
-        # What no row holds is left out, or it could be the first, that has no indicator.
-        frame = frame.copy()
-        for name in texts:
-            frame[name] = frame[name].astype("category").cat.remove_unused_categories()
-        frame = pd.get_dummies(frame, columns=texts, drop_first=drop_first, dtype=float)
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()].tolist()
-        raise ValueError(
-            f"An indicator of a category would be called {twice[0]!r}, as another column is: "
-            "rename one."
-        )
-    columns = {name: _as_float_column(frame[name]) for name in frame.columns}
-    return pd.DataFrame(columns, index=frame.index, columns=frame.columns, dtype="float64")
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    types = pd.api.types
-    if types.is_object_dtype(column):  # numbers that are kept as objects
-        values = column.dropna()
-        return all(isinstance(v, int | float | np.number | np.bool_) for v in values)
-    return bool(types.is_numeric_dtype(column)) and not types.is_complex_dtype(column)
-
-
-def _as_float_column(column: pd.Series) -> pd.Series:
-    """Return numbers of any type as float64, missing ones as NaN."""
-    try:
-        return column.where(column.notna(), np.nan).astype("float64")
-    except OverflowError as error:  # integers of Python, which know no limit
-        raise TypeError(
-            f"Column {column.name!r} holds a number too large for a float ({error})."
-        ) from error
-
-
-def _check_texts(column: pd.Series, one_hot: bool) -> None:
-    """Refuse a column that is neither numbers nor, if asked for, texts."""
-    types = pd.api.types
-    values = column.dropna()
-    is_text = isinstance(column.dtype, pd.CategoricalDtype) or types.is_string_dtype(values)
-    if not is_text:
-        raise TypeError(
-            f"Column {column.name!r} is of type {column.dtype}, which is neither number nor text: "
-            "leave it out, or turn it into numbers."
-        )
-    if not one_hot:
-        example = f" ({values.iloc[0]!r})" if len(values) else ""
-        raise TypeError(
-            f"Column {column.name!r} holds text or categories{example}: leave it out, or give "
-            "one_hot=True."
-        )
-    if column.isna().any():
-        raise ValueError(
-            f"Column {column.name!r} has {counted(int(column.isna().sum()), 'missing value')}."
-        )
 
 
 def _as_rows(numbers: pd.DataFrame, name: str) -> FloatArray:
