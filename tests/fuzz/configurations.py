@@ -135,7 +135,7 @@ def draw_model(rng, classes, n_features):
         "max_features": float(rng.choice([1.0, 1.0, 0.4])),
         "splitter": str(rng.choice(["auto", "best", "random"])),
         "linear_leaves": bool(rng.random() < 0.6),
-        "early_stopping": bool(rng.random() < 0.2),
+        "early_stopping": bool(rng.random() < 0.06),  # five fits or more
         "n_iter_no_change": 2,
         "n_jobs": int(rng.choice([1, 2])),
         "random_state": int(rng.integers(1000)),
