@@ -9,7 +9,8 @@ import numpy as np
 
 from rmtgb._common import FloatArray
 from rmtgb.boosting.added_features import AddedFeatures
-from rmtgb.boosting.choose.lengths import Fold, StageLengths, choose_stage_lengths
+from rmtgb.boosting.choose.search import Fold, LengthSearch
+from rmtgb.boosting.choose.stage_lengths import StageLengths
 from rmtgb.boosting.choose.validation_split import split_by_content
 from rmtgb.boosting.linear_part import may_have_linear, mixed_data, unseen_predictions
 from rmtgb.boosting.model import ThreeStageModel
@@ -147,6 +148,7 @@ class _Fit:
             plan = self._with_linear(plain)
         if self._wants_descriptors(plain):
             plan = self._with_descriptors(plain, plan)
+        plan = self._in_own_steps(plan)
         training = plan.training
         stages, lengths = plan.stages, plan.lengths
         if lengths is not None:
@@ -324,24 +326,32 @@ class _Fit:
         simpler: StageLengths | None,
         needs_partition: bool = False,
     ) -> Plan:
-        """Return a plan with what is chosen on the validation rows of training sets."""
-        settings, stages = self.settings, plan.stages
+        """Return a plan with what is chosen, in large steps, on validation rows."""
+        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
+        search = self._search(plan, folds, plan.stages.coarse_steps)
+        return replace(plan, folds=folds, lengths=search.choose(simpler, needs_partition))
+
+    def _in_own_steps(self, plan: Plan) -> Plan:
+        """Return a plan with lengths of the way that was chosen, at the rate of the fit."""
+        if plan.lengths is None or plan.stages.coarse_steps == 1.0:
+            return plan
+        search = self._search(plan, plan.folds, 1.0)
+        return replace(plan, lengths=search.measure(plan.lengths))
+
+    def _search(self, plan: Plan, folds: Sequence[Fold], steps: float) -> LengthSearch:
+        stages, stopping = plan.stages, self.settings.stopping
         if plan.validation is None:
             # fewer rows, but trees of the same size: a task of 16 rows would have other ones
-            stages = stages.on_fewer_rows(1.0 - settings.validation_fraction)
-        folds = [Fold(rows, self._baseline(rows)) for rows in training_sets]
-        assert settings.stopping is not None
-        lengths = choose_stage_lengths(
+            stages = stages.on_fewer_rows(1.0 - self.settings.validation_fraction)
+        assert stopping is not None
+        return LengthSearch(
             folds,
-            stages,
-            settings.stopping,
+            stages.in_steps(steps),
+            stopping.in_steps(steps),
             self.seeds,
             self.monitor,
             self.team,
-            simpler,
-            needs_partition,
         )
-        return replace(plan, folds=folds, lengths=lengths)
 
     def _binned(self, rows: Rows, validation: Rows | None, mapper: BinMapper) -> TrainingSet:
         return TrainingSet.of(

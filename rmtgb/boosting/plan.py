@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rmtgb._common import FloatArray
 from rmtgb.boosting.added_features import AddedFeatures
-from rmtgb.boosting.choose.lengths import Fold, StageLengths
+from rmtgb.boosting.choose.search import Fold
+from rmtgb.boosting.choose.stage_lengths import StageLengths
 from rmtgb.boosting.rows import Rows, TrainingSet
 from rmtgb.boosting.settings import StageSettings
 from rmtgb.tree.binning import BinMapper

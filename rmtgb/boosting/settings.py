@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,13 +12,31 @@ from rmtgb._common import IntArray
 from rmtgb.losses import Loss
 from rmtgb.tree.grower import TreeSettings
 
+#: Learning rate at which ways through the stages are compared, and how many times the rate of the
+#: fit it may be. On 38 splits of 23 sets, rounds four times as large led to errors of 0.99
+#: (median 1.00) times those of a comparison at the rate of the fit, in a third of the time.
+COARSE_RATE, MOST_STEPS = 0.25, 4.0
+
 
 @dataclass(frozen=True)
 class Stopping:
-    """When a stage ends: rounds without improvement, and what improvement is."""
+    """When a stage ends.
+
+    Stages 1 and 2 after ``patience`` rounds without an improvement by the share ``tolerance``,
+    stage 3 at one of the looks at its losses, every ``rounds_per_look`` rounds.
+    """
 
     patience: int
     tolerance: float
+    rounds_per_look: int = 50
+
+    def in_steps(self, factor: float) -> Stopping:
+        """Return the same for rounds that are so many times as large."""
+        return replace(
+            self,
+            patience=math.ceil(self.patience / factor),
+            rounds_per_look=math.ceil(self.rounds_per_look / factor),
+        )
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,30 @@ class StageSettings:
             for trees in (self.common_trees, self.task_trees)
         )
         return replace(self, common_trees=common, task_trees=own)
+
+    @property
+    def coarse_steps(self) -> float:
+        """How many times as large rounds are when ways through the stages are compared.
+
+        At least twice, or it would not pay to measure the rounds of one way once more.
+        """
+        steps = min(COARSE_RATE / self.common_trees.learning_rate, MOST_STEPS)
+        return steps if steps >= 2.0 else 1.0
+
+    def in_steps(self, factor: float) -> StageSettings:
+        """Return the same with fewer rounds that are so many times as large."""
+        common, own = (
+            replace(trees, learning_rate=trees.learning_rate * factor)
+            for trees in (self.common_trees, self.task_trees)
+        )
+        return replace(
+            self,
+            n_iter_shared=math.ceil(self.n_iter_shared / factor),
+            n_iter_partition=math.ceil(self.n_iter_partition / factor),
+            n_iter_task=math.ceil(self.n_iter_task / factor),
+            common_trees=common,
+            task_trees=own,
+        )
 
     def with_task_thresholds(self, random_thresholds: bool) -> StageSettings:
         """Return the settings with one kind of thresholds in the trees of stage 3."""

