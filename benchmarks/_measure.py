@@ -25,6 +25,8 @@ def warm_up(method, kind):
 def error_of(kind, y, prediction):
     if kind == "classes":
         return log_loss(y, prediction, labels=[0, 1])
+    if kind == "many classes":
+        return log_loss(y, prediction)
     if kind == "counts":  # a linear model may say exp(-800)
         return np.sqrt(mean_poisson_deviance(y, np.maximum(prediction, 1e-9)))
     return root_mean_squared_error(y, prediction)

@@ -11,13 +11,16 @@ POOLED = {"n_iter_partition": 0, "n_iter_task": 0, "task_baseline": "global"}
 SINGLE = {"n_iter_shared": 0, "n_iter_partition": 0, "task_baseline": "global"}
 
 
-def fit_rmtgb(data, **parameters):
+def make_rmtgb(data, **parameters):
     import rmtgb
 
     settings = {"task_feature": "task", "random_state": data.seed, "n_jobs": _peers.THREADS}
     settings |= data.loss_of_counts(loss="poisson")
-    model = data.estimator(rmtgb, "RMTGB")(**settings | parameters)
-    return data.predictor(model.fit(data.X, data.y))
+    return data.estimator(rmtgb, "RMTGB")(**settings | parameters)
+
+
+def fit_rmtgb(data, **parameters):
+    return data.predictor(make_rmtgb(data, **parameters).fit(data.X, data.y))
 
 
 class Method(NamedTuple):

@@ -34,12 +34,12 @@ class Data(NamedTuple):
 
     X: pd.DataFrame
     y: np.ndarray
-    kind: str  # of the target: "numbers", "classes" (0 and 1) or "counts"
+    kind: str  # of the target: "numbers", "classes" (0 and 1), "many classes" or "counts"
     seed: int
 
     @property
     def is_class(self):
-        return self.kind == "classes"
+        return self.kind in ("classes", "many classes")
 
     def rows(self, chosen):
         return self._replace(X=self.X[chosen], y=self.y[chosen])
@@ -55,6 +55,8 @@ class Data(NamedTuple):
         return list(self.X.select_dtypes("category"))
 
     def predictor(self, model):
+        if self.kind == "many classes":
+            return model.predict_proba
         return (lambda X: model.predict_proba(X)[:, 1]) if self.is_class else model.predict
 
 
