@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_n_threads
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as count_rows
 
 try:
@@ -39,7 +38,6 @@ __all__ = [
     "CallbackSupportMixin",
     "Interval",
     "StrOptions",
-    "check_sample_weight",
     "count_rows",
     "has_callbacks",
     "openmp_n_threads",

@@ -123,6 +123,13 @@ class TestRowNames:
         assert y.tolist() == [1, 2]
         assert "the first column, which has no name in the header" in capsys.readouterr().err
 
+    def test_a_comma_at_the_end_of_each_row_is_no_field(self, tmp_path, capsys):
+        X, y = read(tmp_path, "x,t,y\n1.5,a,1,\n2,b,2,\n")
+        assert X["t"].tolist() == ["a", "b"]
+        assert X["x"].tolist() == [1.5, 2.0]
+        assert y.tolist() == [1, 2]
+        assert capsys.readouterr().err == ""
+
     def test_other_columns_without_a_name_are_kept(self, tmp_path, capsys):
         X, _ = read(tmp_path, ",t,x,y\n0.5,a,1,1\n0.5,b,2,2\n0.7,a,2,2\n")
         assert list(X.columns) == ["Unnamed: 0", "t", "x"]

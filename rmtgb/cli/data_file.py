@@ -1,7 +1,9 @@
 """Files of data: what is in the user's own, and the way to write one."""
 
 import re
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -139,7 +141,8 @@ def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.D
     """Read labels as the texts that they are, whatever they look like, and infer the rest."""
     _refuse_twice(pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna(), path)
     names = pd.read_csv(path, nrows=0).columns
-    return pd.read_csv(
+    read = partial(
+        pd.read_csv,
         path,
         dtype={name: str for name in names if name in labels},
         keep_default_na=False,
@@ -149,6 +152,12 @@ def _read_csv(path: Path, labels: Sequence[str], missing: Sequence[str]) -> pd.D
         },
         low_memory=False,  # in parts, a column may be of a type in one and of another in the next
     )
+    frame = read()
+    has_row_names = not isinstance(frame.index, pd.RangeIndex)  # a field more than the header has
+    if has_row_names and frame.iloc[:, -1].isna().all():  # it is the last: rows end in a comma
+        with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+            return read(index_col=False)  # it warns that the empty field is lost
+    return frame
 
 
 def _refuse_twice(names: pd.Series, path: Path) -> None:
@@ -170,7 +179,7 @@ def _read_parquet(path: Path, labels: Sequence[str], missing: Sequence[str]) -> 
 
 def _without_row_names(frame: pd.DataFrame, named: set[str]) -> pd.DataFrame:
     """Leave out columns without a name that tell every row apart: row numbers, or names."""
-    if not isinstance(frame.index, pd.RangeIndex):  # one field more than the header has
+    if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(drop=True)
         note("the first column, which has no name in the header, left out as names of rows")
     for name in frame.columns:

@@ -67,8 +67,12 @@ def as_table(X: Any) -> Any:
     Raises
     ------
     TypeError
-        As :func:`as_frame`.
+        As :func:`as_frame`, and for a matrix of numpy.
     """
+    if isinstance(X, np.matrix):
+        raise TypeError(
+            "A numpy matrix is not taken, as its columns are matrices: give np.asarray(X)."
+        )
     if as_frame(X) is not None or isinstance(X, np.ndarray):
         return X
     array = np.asarray(X)

@@ -211,10 +211,10 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _read_validation(self, X: Any, y: Any, task: Any, sample_weight: Any) -> Rows | None:
         """Return the validation rows given by the user, or None."""
-        if X is None and y is None:
+        if X is None and y is None and task is None and sample_weight is None:
             return None
         if X is None or y is None:
-            raise ValueError("X_val and y_val must be given together.")
+            raise ValueError("X_val and y_val must be given together, whatever else is given.")
         X, y, task, weight = drop_rows_without_weight(
             X, y, task, sample_weight, "sample_weight_val"
         )

@@ -11,19 +11,25 @@ from rmtgb._compat import Interval, StrOptions
 #: chosen on validation rows. Those of the other stages do, but for "best".
 SPLITTERS = {"auto": (False, True), "best": (False,), "random": (True,)}
 
+#: Newton steps of more than twice their length make squared errors larger with every round.
+LARGEST_RATE = 2.0
+
+#: Far more than takes all effect from leaves or weights; a product of it with sums stays finite.
+LARGEST_PENALTY = 1e100
+
 COMMON_CONSTRAINTS: dict[str, Any] = {
     "task_feature": [str, Integral, None],
     "n_iter_shared": [Interval(Integral, 0, None, closed="left")],
     "n_iter_partition": [Interval(Integral, 0, None, closed="left")],
     "n_iter_task": [Interval(Integral, 0, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
     "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
     "max_depth": [Interval(Integral, 1, None, closed="left"), None],
     "min_samples_leaf": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "max_leaf_nodes_task": [Interval(Integral, 2, None, closed="left"), None],
     "min_samples_leaf_task": [Interval(Integral, 1, None, closed="left")],
-    "l2_regularization": [Interval(Real, 0, None, closed="left")],
-    "partition_regularization": [Interval(Real, 0, None, closed="left")],
+    "l2_regularization": [Interval(Real, 0, LARGEST_PENALTY, closed="both")],
+    "partition_regularization": [Interval(Real, 0, LARGEST_PENALTY, closed="both")],
     "task_baseline": [StrOptions({"auto", "linear", "shrunken", "global", "zero"})],
     "max_bins": [Interval(Integral, 2, 255, closed="both")],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],

@@ -158,13 +158,13 @@ def find_categorical(
         return mask
     # numpy.asarray would make texts of positions that stand beside names
     wanted = as_array(categorical_features, "categorical_features").tolist()
-    if wanted and all(isinstance(entry, bool) for entry in wanted):
+    if wanted and all(isinstance(entry, bool | np.bool_) for entry in wanted):
         if len(wanted) != n_columns:
             raise ValueError(
                 f"categorical_features is a mask of shape ({len(wanted)},), "
                 f"X has {n_columns} columns."
             )
-        return np.array(wanted)
+        return np.array(wanted, dtype=bool)
     for column in wanted:
         mask[_position(column, names, n_columns)] = True
     return mask

@@ -44,13 +44,14 @@ def array_of_numbers(
         If a value is no number, or infinite; the message names the column.
     """
     try:
-        numbers: FloatArray = check_array(
-            X if as_frame(X) is not None else _without_gaps(X),
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            estimator=estimator,
-            input_name="X",
-        )
+        with np.errstate(invalid="ignore"):  # sums of large values of both signs, in search of NaN
+            numbers: FloatArray = check_array(
+                X if as_frame(X) is not None else _without_gaps(X),
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                estimator=estimator,
+                input_name="X",
+            )
     except (TypeError, ValueError, OverflowError) as error:
         n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 0
         for j in range(n_columns):

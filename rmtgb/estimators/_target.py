@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from rmtgb._common import FloatArray
 from rmtgb.losses import Loss
@@ -59,6 +60,20 @@ def read_target(y: Any, name: str, dtype: DTypeLike | None = None) -> NDArray[An
     if column.dtype.kind == "f":
         assert_all_finite(column, input_name=name)
     return column
+
+
+def check_labels(y: NDArray[Any], name: str) -> None:
+    """Refuse what no classifier can learn, and labels of several types, which have no order."""
+    try:
+        check_classification_targets(y)
+    except (TypeError, ValueError) as error:
+        types = sorted({type(label).__name__ for label in y.tolist()})
+        if len(types) == 1:
+            raise
+        raise TypeError(
+            f"{name} holds labels of the types {', '.join(types)}, which have no common order: "
+            f"convert them to one type, as by {name}.astype(str)."
+        ) from error
 
 
 def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> FloatArray:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from rmtgb._common import FloatArray, IntArray
-from rmtgb._compat import check_sample_weight
 from rmtgb.estimators._warn import warn_caller
 
 #: Largest total of weights, as exponent of two: up to there sums of integers are exact.
@@ -21,6 +20,9 @@ LARGE_MEAN = 10.0
 
 #: Largest weight of a class: squares of weights, which are up to 2**53 themselves, are finite.
 LARGEST_CLASS_WEIGHT = 1e100
+
+#: Smallest positive number of full precision.
+SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") -> FloatArray:
@@ -54,10 +56,7 @@ def read_weight(sample_weight: Any, n_rows: int, name: str = "sample_weight") ->
     if np.ma.is_masked(sample_weight):
         n_masked = int(np.ma.getmaskarray(sample_weight).sum())
         raise ValueError(f"{name} is masked in {n_masked} rows; every row needs a weight >= 0.")
-    sample_weight = _as_numbers(sample_weight, name)
-    weight: FloatArray = check_sample_weight(
-        sample_weight, np.empty(n_rows), dtype=np.float64, copy=True
-    )
+    weight = _as_array(sample_weight, n_rows, name)
     negative = np.flatnonzero(weight < 0)
     if negative.size:
         raise ValueError(
@@ -143,19 +142,28 @@ def weigh_classes(
             "class_weight must be positive for every class and at most "
             f"{LARGEST_CLASS_WEIGHT:g}, got {class_weight}."
         )
-    weighed = weight * by_class[codes]
+    weighed = np.maximum(weight * by_class[codes], SMALLEST)  # none becomes zero
     return weighed * max(1.0, weight.sum() / weighed.sum())
 
 
-def _as_numbers(sample_weight: Any, name: str) -> Any:
-    """Return weights as they are if they are numbers, converted if they are objects."""
+def _as_array(sample_weight: Any, n_rows: int, name: str) -> FloatArray:
+    """Return a new array (n_rows,) of finite numbers; one number stands for that many."""
     given = np.asarray(sample_weight)
-    if given.dtype.kind in "biuf":
-        return sample_weight
+    if given.dtype.kind in "cmM":  # what would be cast to numbers with a loss
+        raise ValueError(f"{name} must hold numbers >= 0: its type is {given.dtype}.")
     try:
-        return given.astype(np.float64)
+        weight = given.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers >= 0: {error}.") from error
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,):
+        raise ValueError(f"{name} must have shape ({n_rows},), got {weight.shape}.")
+    if not np.isfinite(weight).all():
+        first = int(np.flatnonzero(~np.isfinite(weight))[0])
+        what = "NaN" if np.isnan(weight[first]) else "infinity"
+        raise ValueError(f"{name} contains {what}, first in row {first}; it needs numbers >= 0.")
+    return weight
 
 
 def _within_largest_total(weight: FloatArray) -> FloatArray:

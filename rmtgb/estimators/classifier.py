@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import check_classification_targets
 
 from rmtgb._common import FloatArray
 from rmtgb._compat import StrOptions
@@ -15,7 +14,7 @@ from rmtgb.boosting.rows import Rows
 from rmtgb.estimators._base import RandomState, by_row
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
 from rmtgb.estimators._inspection import InspectedRMTGB
-from rmtgb.estimators._target import encode_classes, read_target
+from rmtgb.estimators._target import check_labels, encode_classes, read_target
 from rmtgb.estimators._weights import weigh_classes
 from rmtgb.losses import Loss, make_loss
 
@@ -55,7 +54,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     n_iter_task : int, default=500
         Rounds of stage 3 for each task, likewise.
     learning_rate : float, default=0.05
-        Factor > 0 of all leaf values.
+        Factor of all leaf values, > 0 and at most 2.
     max_leaf_nodes : int or None, default=16
         Largest number of leaves of a tree of stages 1 and 2, at least 2; None: no limit.
     max_depth : int or None, default=None
@@ -68,10 +67,10 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     min_samples_leaf_task : int, default=5
         Smallest sum of the weights in a leaf of stage 3, at least 1.
     l2_regularization : float, default=1.0
-        Number >= 0 that is added to the hessian of a leaf, and the ridge penalty of its slopes
-        in units of standardized features.
+        Number from 0 to 1e100 that is added to the hessian of a leaf, and the ridge penalty of
+        its slopes in units of standardized features.
     partition_regularization : float, default=0.1
-        How strongly the weights of the two sides of stage 2 are held at their start, >= 0.
+        How strongly the weights of the two sides of stage 2 are held at their start, 0 to 1e100.
     task_baseline : {"auto", "linear", "shrunken", "global", "zero"}, default="auto"
         b. "shrunken": an offset for each task, estimated together with S and shrunken as its few
         rows or its noise demand. "linear": besides, the prediction of a linear mixed model, with
@@ -272,7 +271,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
 
     def _read_target(self, y: Any, name: str = "y") -> NDArray[Any]:
         column = read_target(y, name)
-        check_classification_targets(column)
+        check_labels(column, name)
         return column
 
     def _fit_target(

@@ -70,7 +70,7 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
     n_iter_task : int, default=500
         Rounds of stage 3 for each task, likewise.
     learning_rate : float, default=0.05
-        Factor > 0 of all leaf values.
+        Factor of all leaf values, > 0 and at most 2.
     max_leaf_nodes : int or None, default=16
         Largest number of leaves of a tree of stages 1 and 2, at least 2; None: no limit.
     max_depth : int or None, default=None
@@ -83,10 +83,10 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
     min_samples_leaf_task : int, default=5
         Smallest sum of the weights in a leaf of stage 3, at least 1.
     l2_regularization : float, default=1.0
-        Number >= 0 that is added to the hessian of a leaf, and the ridge penalty of its slopes
-        in units of standardized features.
+        Number from 0 to 1e100 that is added to the hessian of a leaf, and the ridge penalty of
+        its slopes in units of standardized features.
     partition_regularization : float, default=0.1
-        How strongly the weights of the two sides of stage 2 are held at their start, >= 0.
+        How strongly the weights of the two sides of stage 2 are held at their start, 0 to 1e100.
     task_baseline : {"auto", "linear", "shrunken", "global", "zero"}, default="auto"
         b. "shrunken": an offset for each task, estimated together with S and shrunken as its few
         rows or its noise demand. "linear": besides, the prediction of a linear mixed model, with

@@ -201,9 +201,9 @@ def _between_tasks(
 ) -> tuple[FloatArray, FloatArray]:
     """Return variance and mean of the offsets of tasks (DerSimonian and Laird's estimates)."""
     total = information.sum(axis=0)
-    share = information / total  # of hessians with a logarithmic link squares may overflow
+    share = _ratio(information, total)  # of hessians, whose squares may overflow
     mean = (share * steps).sum(axis=0)
-    excess = (share * (steps - mean) ** 2).sum(axis=0) - noise * ((len(steps) - 1) / total)
+    excess = (share * (steps - mean) ** 2).sum(axis=0) - _ratio(noise * (len(steps) - 1), total)
     variance = np.maximum(excess, 0.0) / np.maximum(1.0 - (share**2).sum(axis=0), 1e-300)
     weight = _ratio(information, information * variance + noise)
     weight_sum = weight.sum(axis=0)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import config
 
+from rmtgb.datasets import make_task_scenario
 from tests.boosting.helpers import QUICK, classifier, regressor, task_data
 
 LOSSES = ("squared_error", "absolute_error", "huber", "quantile")
@@ -26,16 +27,30 @@ def test_row_order_does_not_matter(seed):
     np.testing.assert_allclose(predictions(regressor(), X[order], y[order], X), expected, 1e-8)
 
 
+@pytest.mark.parametrize("splitter", ["auto", "random"])
 @given(seeds)
-def test_task_labels_do_not_matter(seed):
+def test_task_labels_do_not_matter(splitter, seed):
     """Other labels for the same tasks give the same predictions up to rounding."""
     X, y = task_data(seed=seed)
     renamed = X.copy()
     renamed[:, -1] = np.array([7.0, -2.0, 100.0, 3.0])[X[:, -1].astype(int)]
-    expected = predictions(regressor(), X, y, X)
+    expected = predictions(regressor(splitter=splitter), X, y, X)
     np.testing.assert_allclose(
-        predictions(regressor(), renamed, y, renamed), expected, rtol=1e-8, atol=1e-10
+        predictions(regressor(splitter=splitter), renamed, y, renamed),
+        expected,
+        rtol=1e-8,
+        atol=1e-10,
     )
+
+
+def test_task_labels_do_not_matter_where_lengths_are_chosen():
+    X, y = make_task_scenario("outliers", n_tasks=6, n_samples_per_task=60, noise=0.1)
+    renamed = np.column_stack([X[:, :-1], 9.0 - X[:, -1]])
+    limits = {"n_iter_shared": 200, "n_iter_partition": 200, "n_iter_task": 200}
+    model = regressor(early_stopping=True, **limits)
+    expected = predictions(model, X, y, X)
+    assert model._model.task_specific.random_thresholds
+    np.testing.assert_allclose(predictions(model, renamed, y, renamed), expected, rtol=1e-8)
 
 
 @given(seeds, st.integers(0, 3))

@@ -163,3 +163,35 @@ def test_classes(n_classes):
     y = np.digitize(DATA[1], np.quantile(DATA[1], np.arange(1, n_classes) / n_classes))
     model = fitted(y, RMTGBClassifier)
     assert np.isfinite(model.predict_proba(DATA[0])).all()
+
+
+@pytest.mark.parametrize("largest", [1e10, 1e12])
+def test_counts_whose_model_underflows(largest):
+    """Every mean is zero after a few rounds, and so is every hessian."""
+    X, y = np.arange(5.0)[:, None], np.array([0, 2, 3, largest, 0])
+    model = RMTGBRegressor(
+        loss="poisson", learning_rate=1.0, l2_regularization=1e-3, subsample=0.5, random_state=0
+    )
+    task = [1, 3, 1, 2, 0]
+    assert np.isfinite(model.fit(X, y, task=task).predict(X, task=task)).all()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1e-15, 1e-200])
+def test_a_small_penalty_gives_light_rows_no_say(penalty):
+    """A sample may leave rows out beside which those of a leaf weigh nothing."""
+    rng = np.random.default_rng(0)
+    X, task = rng.normal(size=(200, 1)), rng.integers(0, 100, 200)
+    y, weight = X[:, 0] + rng.normal(0, 0.1, 200), np.exp(20 * rng.normal(size=200))
+    weight /= weight.mean()
+    model = RMTGBRegressor(
+        n_iter_shared=15,
+        n_iter_partition=15,
+        n_iter_task=10,
+        learning_rate=0.2,
+        min_samples_leaf_task=1,
+        subsample=0.5,
+        early_stopping=False,
+        l2_regularization=penalty,
+        random_state=0,
+    ).fit(X, y, task=task, sample_weight=weight)
+    assert np.abs(model.predict(X, task=task)).max() < 5

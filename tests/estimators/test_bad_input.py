@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -178,14 +179,15 @@ class TestWeights:
     def test_another_shape(self, data, kind):
         with pytest.raises(ValueError, match="sample_weight"):
             small(kind).fit(data.features, target(kind, data), sample_weight=np.ones(199))
-        with pytest.raises(ValueError, match="Sample weights must be 1D"):
+        with pytest.raises(ValueError, match=r"sample_weight must have shape"):
             small(kind).fit(data.features, target(kind, data), sample_weight=np.ones((200, 2)))
 
 
 class TestValidationRows:
-    @pytest.mark.parametrize("given", ["X_val", "y_val"])
-    def test_one_of_two(self, data, given):
-        rows = {"X_val": data.features, "y_val": data.y}
+    @pytest.mark.parametrize("given", ["X_val", "y_val", "task_val", "sample_weight_val"])
+    def test_one_alone(self, data, given):
+        rows = dict.fromkeys(["y_val", "task_val", "sample_weight_val"], data.y)
+        rows["X_val"] = data.features
         with pytest.raises(ValueError, match="X_val and y_val must be given together"):
             small(RMTGBRegressor).fit(data.features, data.y, **{given: rows[given]})
 
@@ -422,3 +424,34 @@ def test_targets_of_validation_rows_are_checked_too():
     model = RMTGBRegressor(loss="poisson", n_iter_shared=2)
     with pytest.raises(ValueError, match=r"^y_val: loss 'poisson' needs y >= 0"):
         model.fit(X, y, X_val=X, y_val=-1.0 * y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("learning_rate", 1e10), ("l2_regularization", 1e305), ("partition_regularization", 1e305)],
+)
+def test_numbers_that_nothing_can_be_computed_with_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"'{name}' parameter"):
+        RMTGBRegressor(**{name: value}).fit(np.arange(20.0)[:, None], np.arange(20.0))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_a_matrix_is_refused_by_name():
+    with pytest.raises(TypeError, match="numpy matrix is not taken"):
+        RMTGBRegressor().fit(np.asmatrix(np.arange(40.0).reshape(20, 2)), np.arange(20.0))
+
+
+def test_labels_of_two_types_are_refused():
+    labels = np.array([1, "1"] * 20, dtype=object)
+    for y in (labels, pd.Series(labels)):
+        with pytest.raises(TypeError, match="y holds labels of the types int, str, which have no"):
+            RMTGBClassifier().fit(np.arange(40.0)[:, None], y)
+
+
+@pytest.mark.parametrize("largest", [1e308, 1.7e308])
+def test_features_near_the_largest_number_give_no_warning(largest):
+    X = np.asfortranarray(np.column_stack([np.resize([largest, -largest], 60), np.arange(60.0)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = small(RMTGBRegressor).fit(pd.DataFrame(X), np.arange(60.0))
+    assert np.isfinite(model.predict(pd.DataFrame(X))).all()

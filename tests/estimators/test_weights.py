@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
-from rmtgb.estimators._weights import read_weight
+from rmtgb.estimators._weights import read_weight, weigh_classes
 from tests.estimators.data import few_rounds, school
 
 
@@ -70,10 +70,30 @@ class TestReading:
         with pytest.raises(ValueError, match="sample_weight is masked in 1 rows"):
             read_weight(weight, 3)
 
-    @pytest.mark.parametrize("given", [["a", "1"], np.array([1.0, {}], dtype=object)])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ["a", "1"],
+            np.array([1.0, {}], dtype=object),
+            np.array([1, 2], dtype="m8[h]"),
+            np.array([1j, 2]),
+        ],
+    )
     def test_no_numbers(self, given):
         with pytest.raises(ValueError, match=r"^w must hold numbers >= 0: "):
             read_weight(given, 2, "w")
+
+    def test_infinite(self):
+        with pytest.raises(
+            ValueError, match=r"^w contains NaN, first in row 1; it needs numbers >= 0"
+        ):
+            read_weight([1.0, np.nan], 2, "w")
+        with pytest.raises(ValueError, match=r"^w contains infinity, first in row 0; "):
+            read_weight([np.inf, 1.0], 2, "w")
+
+    def test_zeros(self):
+        with pytest.raises(ValueError, match=r"^w is zero for every row"):
+            read_weight([0, 0], 2, "w")
 
     def test_numbers_as_objects(self):
         np.testing.assert_array_equal(read_weight(np.array([1, 2.0], dtype=object), 2), [1, 2])
@@ -208,8 +228,14 @@ class TestRowsWithoutWeight:
         assert model._input.features.n_categories.tolist() == [1, 0, 0]
 
     def test_the_weights_have_to_fit_the_rows(self, data):
-        with pytest.raises(ValueError, match=r"sample_weight.shape == \(199,\), expected \(200"):
+        with pytest.raises(ValueError, match=r"sample_weight must have shape \(200,\), got"):
             regressor().fit(data.X, data.y, sample_weight=np.zeros(199))
+
+
+def test_a_weight_of_a_class_makes_no_weight_vanish():
+    given = 1e-30 ** np.arange(4.0)
+    weight = weigh_classes({0: 1e-300, 1: 1.0}, np.arange(2), np.arange(4) % 2, given)
+    assert (weight > 0).all()
 
 
 @pytest.mark.parametrize("largest", [np.inf, 1e200, np.nan])

@@ -127,7 +127,7 @@ def draw_model(rng, classes, n_features):
         "max_depth": rng.choice([None, None, 1, 3]),
         "min_samples_leaf": rng.choice(np.array(["auto", 1, 3, 20], dtype=object)),
         "min_samples_leaf_task": int(rng.choice([1, 5, 20])),
-        "l2_regularization": float(rng.choice([0.0, 1e-3, 1.0])),
+        "l2_regularization": float(rng.choice([0.0, 1e-200, 1e-15, 1e-3, 1.0, 1.0])),
         "task_baseline": str(rng.choice(["auto", "linear", "shrunken", "global", "zero"])),
         "task_descriptors": rng.choice(np.array(["auto", True, False], dtype=object)),
         "max_bins": int(rng.choice([2, 7, 32, 255])),

@@ -80,13 +80,12 @@ def _boost_rounds(boost: Any, grow: Any, store: Any, ensemble: Int, task: Int) -
     boost["rounds_done"], boost["stopped"] = done, 0
     if done == 0:
         _watch(boost, task, 0)
-    seed = mix(boost["stage_seed"], task)
     former_rounds = array_of(boost, "former_rounds")[task]
     for r in range(array_of(boost, "n_rounds")[ensemble]):
         _compute_gradients(boost)
         if boost["n_gate_tasks"] > 0:
             step_theta(boost, grow["leaf_quantile"] > 0.0)
-        round_seed = mix(seed, former_rounds + done)
+        round_seed = mix(boost["stage_seed"], former_rounds + done)
         for tree in range(boost["n_sides"] * boost["n_outputs"]):
             _add_tree(boost, grow, store, ensemble, r, tree, round_seed)
         if boost["n_gate_tasks"] > 0:

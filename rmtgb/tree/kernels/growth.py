@@ -116,7 +116,8 @@ def _add_node(grow: Any, leaf: Any, counts: Array) -> None:
     node = array_of(grow, "nodes")[counts[N_NODES]]
     gradient = leaf["gradient"] * grow["gradient_unit"]
     hessian = leaf["hessian"] * grow["hessian_unit"] + grow["l2_regularization"]
-    step = -gradient / hessian if hessian > 0.0 else 0.0
+    # a penalty alone is no curvature: what weighs nothing moves nothing
+    step = -gradient / hessian if leaf["hessian"] > 0 else 0.0
     node["value"] = grow["learning_rate"] * (step * log_shortening(grow, step))
     node["weight"] = leaf["weight"] * grow["weight_unit"]
     node["feature"], node["left"], node["category_set"] = NONE, NONE, NONE
