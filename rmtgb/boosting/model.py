@@ -46,6 +46,9 @@ class ThreeStageModel:
         Of the target while the model was fitted; gains are in its square.
     evidence : TaskEvidence or None
         Which tasks depart from what most share, by the rows of the first fit.
+    common_random_thresholds, task_random_thresholds : bool
+        Whether trees of stages 1 and 2, and those of stage 3, tried one threshold of a feature
+        that was drawn, and not all: how the model is to be continued.
     """
 
     tasks: TaskTable
@@ -56,6 +59,8 @@ class ThreeStageModel:
     task_specific: TaskEnsembles
     unit: float = 1.0
     evidence: TaskEvidence | None = None
+    common_random_thresholds: bool = False
+    task_random_thresholds: bool = False
 
     @classmethod
     def untrained(
@@ -63,7 +68,6 @@ class ThreeStageModel:
         tasks: TaskTable,
         added: AddedFeatures,
         standardizer: Standardizer,
-        random_thresholds: bool = False,
         unit: float = 1.0,
     ) -> ThreeStageModel:
         """Return a model of baselines and no trees."""
@@ -74,7 +78,7 @@ class ThreeStageModel:
             standardizer,
             Ensemble.empty(n_outputs),
             Partition.empty(n_outputs),
-            TaskEnsembles.empty(n_tasks, n_outputs, random_thresholds),
+            TaskEnsembles.empty(n_tasks, n_outputs),
             unit,
         )
 

@@ -59,13 +59,10 @@ class TaskEnsembles:
     trees : Ensemble
         All trees; those of task t are ``range(starts[t], starts[t + 1])``.
     starts : ndarray of int64 of shape (n_tasks + 1,)
-    random_thresholds : bool
-        Whether their thresholds were drawn at random.
     """
 
     trees: Ensemble
     starts: IntArray
-    random_thresholds: bool = False
 
     @property
     def n_rounds(self) -> IntArray:
@@ -73,15 +70,13 @@ class TaskEnsembles:
         return np.diff(self.starts) // self.trees.n_outputs
 
     @classmethod
-    def empty(cls, n_tasks: int, n_outputs: int, random_thresholds: bool = False) -> TaskEnsembles:
+    def empty(cls, n_tasks: int, n_outputs: int) -> TaskEnsembles:
         """Return ensembles without trees."""
         starts = np.zeros(n_tasks + 1, np.int64)
-        return cls(Ensemble.empty(n_outputs), starts, random_thresholds)
+        return cls(Ensemble.empty(n_outputs), starts)
 
     @classmethod
-    def sorted_by_task(
-        cls, trees: Ensemble, tasks: IntArray, n_tasks: int, random_thresholds: bool
-    ) -> TaskEnsembles:
+    def sorted_by_task(cls, trees: Ensemble, tasks: IntArray, n_tasks: int) -> TaskEnsembles:
         """Return the trees, of which the task (n_trees,) is given, with those of a task together.
 
         Trees of a task keep their order.
@@ -90,7 +85,7 @@ class TaskEnsembles:
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         if np.any(np.diff(tasks) < 0):
             trees = trees.take(np.argsort(tasks, kind="stable"))
-        return cls(trees, starts, random_thresholds)
+        return cls(trees, starts)
 
     @property
     def tasks(self) -> IntArray:

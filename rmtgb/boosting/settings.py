@@ -43,8 +43,9 @@ class Stopping:
 class StageSettings:
     """The settings of the three stages.
 
-    Where lengths are chosen on validation rows, so is whether the trees of stage 3 try random
-    thresholds, among ``task_threshold_kinds``.
+    Where lengths are chosen on validation rows, so is whether trees try random thresholds: those
+    of stages 1 and 2 among ``common_threshold_kinds``, those of stage 3 among
+    ``task_threshold_kinds``; the first of each is what others have to beat.
     """
 
     n_iter_shared: int
@@ -53,6 +54,7 @@ class StageSettings:
     common_trees: TreeSettings
     task_trees: TreeSettings
     partition_regularization: float
+    common_threshold_kinds: tuple[bool, ...]
     task_threshold_kinds: tuple[bool, ...]
     joint_offsets: bool = False
 
@@ -92,6 +94,11 @@ class StageSettings:
             common_trees=common,
             task_trees=own,
         )
+
+    def with_common_thresholds(self, random_thresholds: bool) -> StageSettings:
+        """Return the settings with one kind of thresholds in the trees of stages 1 and 2."""
+        trees = replace(self.common_trees, random_thresholds=random_thresholds)
+        return replace(self, common_trees=trees)
 
     def with_task_thresholds(self, random_thresholds: bool) -> StageSettings:
         """Return the settings with one kind of thresholds in the trees of stage 3."""

@@ -80,7 +80,6 @@ def boost_tasks(
         Ensemble.joined([part.trees for part in grown]),
         np.concatenate([part.tasks for part in grown]),
         n_tasks,
-        trees.random_thresholds,
     )
 
 

@@ -227,7 +227,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         return Rows(values, y, weight, task_codes)
 
     def _stage_settings(self, total_weight: float) -> StageSettings:
-        task_kinds = SPLITTERS[self.splitter]
+        common_kinds, task_kinds = SPLITTERS[self.splitter]
         min_samples_leaf = self.min_samples_leaf
         if min_samples_leaf == "auto":
             min_samples_leaf = np.clip(total_weight / ROWS_PER_LEAF_ROW, *AUTO_LEAF_ROWS)
@@ -244,7 +244,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
                 self.linear_leaves,
             )
             for max_leaf_nodes, min_samples, random_thresholds in (
-                (self.max_leaf_nodes, min_samples_leaf, self.splitter != "best"),
+                (self.max_leaf_nodes, min_samples_leaf, common_kinds[0]),
                 (self.max_leaf_nodes_task, self.min_samples_leaf_task, task_kinds[0]),
             )
         )
@@ -255,6 +255,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             common_trees,
             task_trees,
             self.partition_regularization,
+            common_kinds,
             task_kinds,
             self.task_baseline not in ("global", "zero") and self.n_tasks_ > 1,
         )

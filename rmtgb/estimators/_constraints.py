@@ -7,9 +7,13 @@ import numpy as np
 
 from rmtgb._compat import Interval, StrOptions
 
-#: Whether the trees of stage 3 may try random thresholds; the first is taken where nothing is
-#: chosen on validation rows. Those of the other stages do, but for "best".
-SPLITTERS = {"auto": (False, True), "best": (False,), "random": (True,)}
+#: Whether trees may try random thresholds, in stages 1 and 2 and in stage 3; the first is taken
+#: where nothing is chosen on validation rows.
+SPLITTERS = {
+    "auto": ((True, False), (False, True)),
+    "best": ((False,), (False,)),
+    "random": ((True,), (True,)),
+}
 
 #: Newton steps of more than twice their length make squared errors larger with every round.
 LARGEST_RATE = 2.0

@@ -107,8 +107,8 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
     splitter : {"auto", "best", "random"}, default="auto"
         How a threshold is found in each feature of a node: "best" tries all, "random" one that
         is drawn (extremely randomised trees, Geurts, Ernst, Wehenkel 2006), which varies less
-        with the rows and fits smooth functions better. "auto" is random in stages 1 and 2; in
-        stage 3 it is what validation rows prefer, and best where there are none.
+        with the rows and fits smooth functions better. "auto" is what validation rows
+        prefer; where there are none, random in stages 1 and 2 and best in stage 3.
     linear_leaves : bool, default=True
         Whether the prediction of a leaf is linear in the numerical features that lead to it (at
         most seven, those split last), a ridge regression (Shi, Li, Li 2019, piece-wise linear

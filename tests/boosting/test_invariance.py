@@ -49,7 +49,7 @@ def test_task_labels_do_not_matter_where_lengths_are_chosen():
     limits = {"n_iter_shared": 200, "n_iter_partition": 200, "n_iter_task": 200}
     model = regressor(early_stopping=True, **limits)
     expected = predictions(model, X, y, X)
-    assert model._model.task_specific.random_thresholds
+    assert model._model.task_random_thresholds
     np.testing.assert_allclose(predictions(model, renamed, y, renamed), expected, rtol=1e-8)
 
 

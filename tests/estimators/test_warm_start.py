@@ -125,7 +125,7 @@ def test_the_thresholds_that_were_chosen_are_kept(splitter):
     settings = {"n_iter_shared": 0, "n_iter_partition": 0, "n_iter_task": 150}
     settings |= {"early_stopping": True, "learning_rate": 0.2, "task_baseline": "shrunken"}
     first = RMTGBRegressor(task_feature=-1, random_state=0, splitter="auto", **settings).fit(X, y)
-    assert first._model.task_specific.random_thresholds == (splitter == "random")
+    assert first._model.task_random_thresholds == (splitter == "random")
     limit = int(first.n_iter_task_.max()) + 20
     fixed = {"early_stopping": False, "n_iter_task": limit}
     whole = clone(first).set_params(splitter=splitter, **fixed).fit(X, y)

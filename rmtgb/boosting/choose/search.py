@@ -124,8 +124,7 @@ class LengthSearch:
         needs_partition : bool
             Whether ways without stage 2 are left out, because they have been judged before.
         """
-        to_beat = [np.inf] * len(self.folds) if simpler is None else simpler.fold_losses
-        searches = self._walk((EITHER, EITHER), to_beat)
+        searches = self._walk((EITHER, EITHER), simpler)
 
         def judge(key: _Key, random_thresholds: bool) -> tuple[StageLengths, _Key]:
             return self._judge(searches, key, random_thresholds), key
@@ -139,18 +138,20 @@ class LengthSearch:
             best = min(best, judge(best[1], kind), key=_loss_of)
         return best[0]
 
-    def measure(self, chosen: StageLengths) -> StageLengths:
-        """Return the lengths of a way that has been chosen, with other settings or folds."""
+    def measure(self, chosen: StageLengths, simpler: StageLengths | None = None) -> StageLengths:
+        """Return the lengths of a way that has been chosen, with other settings.
+
+        Where a simpler choice on the same rows will not be beaten, stage 3 ends early.
+        """
         ways = (chosen.shared > 0,), (chosen.partition > 0,)
-        searches = self._walk(ways, [np.inf] * len(self.folds))
+        searches = self._walk(ways, simpler)
         (key,) = searches[0].paths
         return self._judge(searches, key, chosen.task_random_thresholds)
 
-    def _walk(self, ways: Ways, losses_to_beat: Sequence[float]) -> list[_Search]:
-        searches = [
-            _Search(self, fold, loss)
-            for fold, loss in zip(self.folds, losses_to_beat, strict=True)
-        ]
+    def _walk(self, ways: Ways, simpler: StageLengths | None) -> list[_Search]:
+        to_beat = [np.inf] * len(self.folds) if simpler is None else simpler.fold_losses
+        folds = zip(self.folds, to_beat, strict=True)
+        searches = [_Search(self, fold, loss) for fold, loss in folds]
         for search in searches:
             search.walk(ways)
         return searches
