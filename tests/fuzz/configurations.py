@@ -137,7 +137,7 @@ def draw_model(rng, classes, n_features):
         "linear_leaves": bool(rng.random() < 0.6),
         "early_stopping": bool(rng.random() < 0.06),  # five fits or more
         "n_iter_no_change": 2,
-        "n_jobs": int(rng.choice([1, 2])),
+        "n_jobs": int(rng.choice([1, 1, 1, 2])),
         "random_state": int(rng.integers(1000)),
     }
     if rng.random() < 0.3:
