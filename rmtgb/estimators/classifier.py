@@ -106,7 +106,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
-    n_iter_no_change : int, default=30
+    n_iter_no_change : int, default=100
         Rounds without improvement on the validation rows after which a stage has ended.
     tol : float, default=1e-07
         Relative improvement that counts, >= 0.
@@ -229,7 +229,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         max_features: float = 1.0,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.15,
-        n_iter_no_change: int = 30,
+        n_iter_no_change: int = 100,
         tol: float = 1e-7,
         unknown_task: str = "shared",
         warm_start: bool = False,
