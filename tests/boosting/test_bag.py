@@ -22,17 +22,17 @@ SUBSAMPLE, LEVEL = 0.5, 0.3
 
 
 @kernel
-def fill_bag(stage_seed, ensemble, subsample, bag):
-    """Write which rows are in the bag of the first tree of an ensemble."""
-    seed = mix(mix(mix(stage_seed, ensemble), 0), 0)
+def fill_bag(stage_seed, subsample, bag):
+    """Write which rows are in the bag of the first tree of a stage, of a task in stage 3."""
+    seed = mix(mix(stage_seed, 0), 0)
     for i in range(bag.size):
         bag[i] = packing.is_in_bag(i, subsample, seed)
 
 
-def bag_of(seed, n_rows, ensemble=0):
+def bag_of(seed, n_rows):
     """Return the rows in the bag of a first tree, bool."""
     bag = np.empty(n_rows, np.bool_)
-    fill_bag(np.uint64(seed), ensemble, SUBSAMPLE, bag)
+    fill_bag(np.uint64(seed), SUBSAMPLE, bag)
     assert 0.3 < bag.mean() < 0.7
     return bag
 
@@ -44,7 +44,7 @@ def boosted(stage, seed, subsample=SUBSAMPLE, weight=None):
     training = training_set(X, y, weight, loss=loss)
     # no leaf is that large
     trees = TreeSettings(None, None, 1e6, 0.0, 1.0, 1.0, subsample, False, False)
-    settings = StageSettings(1, 1, 1, trees, trees, 1.0, (False,))
+    settings = StageSettings(1, 1, 1, trees, trees, 1.0, (False,), (False,))
     with Team(1) as team:
         state = BoostState(training, no_baseline(3), team)
         if stage == "shared":
@@ -76,7 +76,7 @@ class TestALeafIsTheQuantileOfItsBag:
         for task in range(3):
             rows = slice(*training.offsets[task : task + 2])
             y, weight = training.y[rows], training.weight[rows]
-            bag = bag_of(seed, y.size, task)
+            bag = bag_of(seed, y.size)
             expected.append(weighted_quantile(y[bag], weight[bag], LEVEL))
         np.testing.assert_array_equal(trees.nodes["value"], expected)
 
