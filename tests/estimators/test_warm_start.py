@@ -134,6 +134,22 @@ def test_the_thresholds_that_were_chosen_are_kept(splitter):
     same_model(first, whole, X)
 
 
+@pytest.mark.parametrize("splitter", ["best", "random"])
+def test_the_thresholds_that_were_chosen_for_stage_1_are_kept(splitter):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (600, 4))
+    signal = np.sin(3 * X).sum(axis=1) if splitter == "random" else np.floor(3 * X[:, 0])
+    y = signal + 0.05 * rng.standard_normal(600)
+    settings = {"n_iter_shared": 80, "n_iter_partition": 0, "n_iter_task": 0}
+    settings |= {"early_stopping": True, "learning_rate": 0.1}
+    first = RMTGBRegressor(random_state=0, splitter="auto", **settings).fit(X, y)
+    assert first._model.common_random_thresholds == (splitter == "random")
+    fixed = {"early_stopping": False, "n_iter_shared": 90}
+    whole = clone(first).set_params(splitter=splitter, **fixed).fit(X, y)
+    first.set_params(warm_start=True, **fixed).fit(X, y)
+    same_model(first, whole, X)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("n_classes", [None, 2, 3])
 def test_each_stage_goes_on(stage, n_classes):
