@@ -183,7 +183,7 @@ class TestStages:
     def test_validation_rows_do_not_train(self):
         data, other = school(seed=1), school(seed=2)
         model = RMTGBRegressor(task_feature="school", **few_rounds(5), random_state=0)
-        model.set_params(early_stopping=True, task_descriptors=False)
+        model.set_params(early_stopping=True, task_descriptors=False, splitter="best")
         model.fit(data.X, data.y, X_val=other.X, y_val=other.y)
         fixed = clone(model).set_params(
             early_stopping=False,
@@ -259,7 +259,7 @@ class TestImportances:
 
     def test_what_matters(self):
         model, _ = fit("squared_error")
-        assert model.feature_importances_[:2].sum() > 0.9
+        assert model.feature_importances_[:2].sum() > 0.85
 
     def test_what_matters_to_a_task(self):
         rng = np.random.default_rng(0)
