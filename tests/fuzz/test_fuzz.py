@@ -18,3 +18,11 @@ def test_random_configurations(first, monkeypatch):
         except Exception as error:
             error.add_note(f"configuration {seed}")
             raise
+
+
+@pytest.mark.parametrize(
+    "seed", [28514]
+)  # a stage 2 that has fitted heavy rows exactly, continued
+def test_configurations_that_once_failed(seed, monkeypatch):
+    monkeypatch.setattr(_base, "SMALL_CODES", 0)
+    run(seed)

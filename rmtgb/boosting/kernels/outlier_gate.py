@@ -21,6 +21,9 @@ THETA_STEPS = 2.0**20
 #: weight, and, where leaves are quantiles, weighted absolute residuals and weights.
 SLOPE, CURVATURE, RESIDUAL, WEIGHT = 0, 1, 2, 3
 
+#: Mean residual that counts as none, in the unit of the fit: its inverse times weights is finite.
+SMALLEST_RESIDUAL = 1e-90
+
 
 @inner
 def sigmoid(theta: float) -> float:
@@ -64,7 +67,7 @@ def _curvature_scale(boost: Any, is_quantile: bool) -> float:
     for task in range(sums.shape[0]):
         residual += sums[task, RESIDUAL]
         weight += sums[task, WEIGHT]
-    return weight / max(residual, 1e-300)
+    return weight / max(residual, weight * SMALLEST_RESIDUAL)
 
 
 @inner
