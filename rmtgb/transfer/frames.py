@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,18 +87,21 @@ def _refuse_unknown(frame: pd.DataFrame, features: list[Any]) -> None:
 
     Of texts, no indicator is among them.
     """
-    texts = tuple(feature for feature in features if isinstance(feature, str))
     unknown = [
         name
         for name in frame.columns
-        if name not in features
-        and (is_numeric(frame[name]) or not any(text.startswith(f"{name}_") for text in texts))
+        if name not in features and (is_numeric(frame[name]) or not _indicators(name, features))
     ]
     if unknown:
         raise ValueError(
             f"The main task has a column {unknown[0]!r} that the coefficients do not belong to: "
             "leave it out or, if it holds the labels of tasks, give task and main."
         )
+
+
+def _indicators(name: Any, columns: Iterable[Any]) -> list[str]:
+    """Return those columns that are called as an indicator of a column of texts is."""
+    return [c for c in columns if isinstance(c, str) and c.startswith(f"{name}_")]
 
 
 def _with_absent(numbers: pd.DataFrame, frame: pd.DataFrame, features: list[Any]) -> pd.DataFrame:
@@ -109,10 +112,8 @@ def _with_absent(numbers: pd.DataFrame, frame: pd.DataFrame, features: list[Any]
     """
     texts = [name for name in frame.columns if not is_numeric(frame[name])]
     for name in texts:
-        start = f"{name}_"
-        known = [feature for feature in features if str(feature).startswith(start)]
-        own = [column for column in numbers.columns if str(column).startswith(start)]
-        without = [column.removeprefix(start) for column in own if column not in known]
+        known, own = _indicators(name, features), _indicators(name, numbers.columns)
+        without = [column.removeprefix(f"{name}_") for column in own if column not in known]
         if known and len(without) > 1:
             raise ValueError(
                 f"Column {name!r} holds {without[0]!r} and {without[1]!r}, but only one value may "
