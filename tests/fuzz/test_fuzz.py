@@ -21,8 +21,12 @@ def test_random_configurations(first, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "seed", [28514]
-)  # a stage 2 that has fitted heavy rows exactly, continued
+    "seed",
+    [
+        28514,  # a stage 2 that has fitted heavy rows exactly, continued
+        6757,  # a linear part whose weights span 18 digits: a step to 1e186
+    ],
+)
 def test_configurations_that_once_failed(seed, monkeypatch):
     monkeypatch.setattr(_base, "SMALL_CODES", 0)
     run(seed)
