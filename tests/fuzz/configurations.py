@@ -108,7 +108,8 @@ def draw_weights(rng, n):
     }
     weight = kinds[rng.choice(sorted(kinds))]()
     if weight is not None:
-        weight[:4] = np.maximum(weight[:4], weight.max() * 1e-3)  # two classes, two rows
+        # two classes, two rows; weights may all be drawn as zero
+        weight[:4] = np.maximum(weight[:4], weight.max() * 1e-3 or 1.0)
     return weight
 
 

@@ -202,6 +202,18 @@ def draw_noise(rng, kind, rows):
     return noise_scale(kind, rows) * far * rng.standard_normal(n)
 
 
+def break_even_shift(X, noise, direction):
+    """Return the shift in a direction that makes pooling neither better nor worse, 0 if worse."""
+    centred = [rows - rows.mean(axis=0) for rows in X]
+    moments = [rows.T @ rows for rows in centred]
+    of_noise = [
+        (a.T * noise_scale(noise, rows) ** 2) @ a for a, rows in zip(centred, X, strict=True)
+    ]
+    own, both = np.linalg.inv(moments[0]), np.linalg.inv(sum(moments))
+    gain = np.trace(own @ of_noise[0] @ own) - np.trace(both @ sum(of_noise) @ both)
+    return direction * np.sqrt(max(gain, 0.0)) / np.linalg.norm(both @ moments[1] @ direction)
+
+
 @pytest.mark.parametrize("noise", ["t", "outliers", "growing", "falling"])
 @pytest.mark.parametrize(
     ("d", "n", "n_other", "n_draws"), [(1, 4, 40, 2000), (3, 5, 40, 400), (10, 22, 100, 400)]
@@ -211,40 +223,28 @@ def test_noise_of_other_kinds_keeps_the_level(d, n, n_other, n_draws, noise):
     wrong = 0
     for _ in range(n_draws):
         X = [rng.standard_normal((rows, d)) for rows in (n, n_other)]
-        centred = [rows - rows.mean(axis=0) for rows in X]
-        moments = [rows.T @ rows for rows in centred]
-        of_noise = [
-            (a.T * noise_scale(noise, rows) ** 2) @ a for a, rows in zip(centred, X, strict=True)
-        ]
-        own, both = np.linalg.inv(moments[0]), np.linalg.inv(sum(moments))
-        gain = np.trace(own @ of_noise[0] @ own) - np.trace(both @ sum(of_noise) @ both)
-        shift = rng.standard_normal(d)
-        shift *= np.sqrt(max(gain, 0.0)) / np.linalg.norm(both @ moments[1] @ shift)
+        shift = break_even_shift(X, noise, rng.standard_normal(d))
         y = [draw_noise(rng, noise, X[0]), X[1] @ shift + draw_noise(rng, noise, X[1])]
         wrong += estimate_problem(X, y).together.verdict != CANNOT_TELL
     assert wrong / n_draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_draws)
 
 
-def test_noise_in_the_direction_of_the_shift_keeps_the_level():
-    """Noise grows with the feature in which the tasks differ: there D is noisiest."""
-    rng, n, n_other = np.random.default_rng(10), 60, 600
-    own, both, shift = [], [], []
-    for _ in range(3000):  # the shift of break-even, over designs
-        X = [rng.standard_normal((rows, 3)) for rows in (n, n_other)]
-        e = [np.abs(rows[:, 0]) * rng.standard_normal(len(rows)) for rows in X]
-        S, S_other = X[0].T @ X[0], X[1].T @ X[1]
-        own.append(np.sum(np.linalg.solve(S, X[0].T @ e[0]) ** 2))
-        pulls = X[0].T @ e[0] + X[1].T @ e[1]
-        both.append(np.sum(np.linalg.solve(S + S_other, pulls) ** 2))
-        shift.append(np.sum(np.linalg.solve(S + S_other, S_other[:, 0]) ** 2))
-    size = np.sqrt((np.mean(own) - np.mean(both)) / np.mean(shift))
-    wrong, n_draws = 0, 1500
+@pytest.mark.parametrize(
+    ("d", "n", "n_other"), [(1, 40, 10), (3, 60, 600), (3, 40, 10), (3, 60, 6), (10, 40, 13)]
+)
+def test_noise_in_the_direction_of_the_shift_keeps_the_level(d, n, n_other):
+    """Noise grows with the feature in which the tasks differ: there D is noisiest.
+
+    Few rows of the other task say little of how noisy; they had 7 to 14 % of wrong verdicts.
+    """
+    rng, wrong, n_draws = np.random.default_rng(10), 0, 1000
     for _ in range(n_draws):
-        X = [rng.standard_normal((rows, 3)) for rows in (n, n_other)]
-        y = [np.abs(rows[:, 0]) * rng.standard_normal(len(rows)) for rows in X]
-        y[1] += size * X[1][:, 0]
-        estimate = estimate_problem(X, y, fit_intercept=False)
-        wrong += estimate.together.verdict != CANNOT_TELL
+        X = [rng.standard_normal((rows, d)) for rows in (n, n_other)]
+        y = [draw_noise(rng, "growing", rows) for rows in X]
+        shift = break_even_shift(X, "growing", np.eye(d)[0])
+        y[1] += X[1] @ shift
+        verdict = estimate_problem(X, y).together.verdict
+        wrong += verdict == "helps" or (verdict == "hurts" and shift.any())
     assert wrong / n_draws < 0.05 + 2 * np.sqrt(0.05 * 0.95 / n_draws)
 
 
