@@ -140,27 +140,22 @@ class NewtonSteps:
         return self._now, tuple(self._variances), self._raw
 
     def _improve(self, output: int, estimate: bool) -> float:
-        """Make a step in the coefficients of one output; return by how much the loss fell.
-
-        Rows whose weights span more digits than a number has may lead to a goal as far as the
-        numbers go: what overflows there does not lower the loss, and the step is not made.
-        """
+        """Make a step in the coefficients of one output; return by how much the loss fell."""
         system = self._system(output, self.rows)
         if estimate:
             self._estimate(output, system)
         now, goal = self._now[output], self._solution(output, system)
         variances, raw, old = self._variances[output], self._raw, self._raw[output].copy()
+        way = self._predict(goal) - old
         before, share = self.target.sum_losses(raw) + now.penalty(variances), 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            way = self._predict(goal) - old
-            for _ in range(MAX_HALVINGS):
-                there = now.towards(goal, share)
-                raw[output] = old + share * way
-                gain = before - (self.target.sum_losses(raw) + there.penalty(variances))
-                if gain > 0.0:
-                    self._now[output] = there
-                    return gain
-                share *= 0.5
+        for _ in range(MAX_HALVINGS):
+            there = now.towards(goal, share)
+            raw[output] = old + share * way
+            gain = before - (self.target.sum_losses(raw) + there.penalty(variances))
+            if gain > 0.0:
+                self._now[output] = there
+                return gain
+            share *= 0.5
         raw[output] = old
         return 0.0
 

@@ -39,7 +39,9 @@ PARTS = 32
 #: what rounding leaves of a difference.
 SMALLEST_REST = 1e-13
 
-#: Share of a sum of weights that is left at least where tasks are eliminated, for the same reason.
+#: Share of the sums of squares, for each column, that is added to what is left of them where tasks
+#: are eliminated: less is rounding, and no matrix. Where weights spanned 18 digits, coefficients
+#: were 1e186 without it.
 ROUNDING = 2.0**-52
 
 
@@ -209,8 +211,9 @@ class MixedSystem:
         for more, of_part, _ in parts:
             total += more
             determinant += of_part
-        # what heavy tasks leave of the intercept's is a difference of large sums
-        total[0, 0] = max(total[0, 0], ROUNDING * self.total[0, 0])
+        # what heavy tasks leave is a difference of large sums, with their rounding
+        columns = np.arange(width - 1)
+        total[columns, columns] += width * ROUNDING * self.total[columns, columns]
         scores = [of_part for _, _, of_part in parts] if keep else []
         return _solve_fixed(total, ridge, float(determinant[0]), scores)
 

@@ -24,7 +24,7 @@ def test_random_configurations(first, monkeypatch):
     "seed",
     [
         28514,  # a stage 2 that has fitted heavy rows exactly, continued
-        6757,  # a linear part whose weights span 18 digits: a step to 1e186
+        *(6757, 38338),  # a linear part whose weights span 18 digits: coefficients of 1e186
     ],
 )
 def test_configurations_that_once_failed(seed, monkeypatch):

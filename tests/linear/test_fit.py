@@ -304,3 +304,16 @@ def test_heavy_rows_leave_finite_effects(heavy):
     is_heavy = weight > 1.0
     residual = np.abs(data.y - raw[0])
     assert residual[is_heavy].max() < 1e-2 * residual.max()  # four rows, and as many coefficients
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_heavy_row_among_many_levels(seed):
+    """The sums that it leaves are rounding, which no coefficient may be a multiple of."""
+    data = mixed_data(n_rows=120, n_levels=20, n_tasks=4, loss="absolute_error", seed=seed)
+    weight = np.ones(120)
+    weight[3] = 1e12
+    with np.errstate(all="raise"):
+        model = fit_mixed(replace(data, weight=weight))
+    assert np.abs(model.fixed).max() < 100 * np.abs(data.y).max()
+    raw = model.predict(data.X, data.task)
+    assert abs(raw[0, 3] - data.y[3]) < 1e-2 * np.abs(data.y).max()
