@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtgb._common import FloatArray
-from rmtgb.boosting.choose.validation_split import folds_by_content
-from rmtgb.boosting.rows import Rows, TrainingSet
+from rmtgb._common import FloatArray, IntArray
+from rmtgb.boosting.rows import Rows
 from rmtgb.boosting.settings import FitSettings
 from rmtgb.engine.team import Team
 from rmtgb.linear.fit import MixedData, out_of_fold
@@ -39,7 +38,7 @@ def mixed_data(rows: Rows, n_tasks: int, settings: FitSettings) -> MixedData:
 
 
 def unseen_predictions(
-    linear: MixedModel, data: MixedData, training: TrainingSet, seed: int, team: Team
+    linear: MixedModel, data: MixedData, order: IntArray, fold: IntArray, team: Team
 ) -> FloatArray:
     """Return linear predictions (n_outputs, n) of rows by models that have not seen them.
 
@@ -49,14 +48,12 @@ def unseen_predictions(
         Of which variances and design are kept.
     data : MixedData
         All rows.
-    training : TrainingSet
-        The same rows in bins, by which they are told apart.
-    seed : int
-        Decides who is in which fold.
+    order, fold : ndarray of int64 of shape (n,)
+        Rows, and the fold of each of these.
     team : Team
     """
-    fold = np.empty_like(data.task)
-    fold[training.order] = folds_by_content(training, N_FOLDS, seed)
     if not fold.any():  # all rows are one: there is nothing that a model has not seen
         return linear.predict(data.X, data.task, team)
-    return out_of_fold(linear, data, fold, team)
+    of_row = np.empty_like(fold)
+    of_row[order] = fold
+    return out_of_fold(linear, data, of_row, team)

@@ -11,8 +11,8 @@ from rmtgb._common import FloatArray
 from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.choose.search import Fold
 from rmtgb.boosting.choose.stage_lengths import StageLengths
-from rmtgb.boosting.choose.validation_split import split_by_content
-from rmtgb.boosting.linear_part import mixed_data, unseen_predictions
+from rmtgb.boosting.choose.validation_split import choose_validation, folds_of_rows
+from rmtgb.boosting.linear_part import N_FOLDS, mixed_data, unseen_predictions
 from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.outlier_gate import starting_theta
 from rmtgb.boosting.profiles import find_profiles
@@ -120,7 +120,10 @@ class Planner:
 
     def linear_predictions(self, linear: MixedModel, data: MixedData, plain: Plan) -> FloatArray:
         """Return what a linear model predicts of rows when it has not seen them."""
-        return unseen_predictions(linear, data, plain.training, self.seeds.validation, self.team)
+        fold = folds_of_rows(
+            plain.training, N_FOLDS, self.seeds.validation, self.settings.last_rows_validate
+        )
+        return unseen_predictions(linear, data, plain.training.order, fold, self.team)
 
     def baseline(self, training: TrainingSet) -> TaskTable:
         """Return what is known of tasks before the first stage."""
@@ -146,8 +149,12 @@ class Planner:
         if like is not None:
             choices = [fold.training.validation_weight > 0.0 for fold in like]
         else:
-            fraction = self.settings.validation_fraction
-            choices = split_by_content(plan.training, fraction, self.seeds.validation)
+            choices = choose_validation(
+                plan.training,
+                self.settings.validation_fraction,
+                self.seeds.validation,
+                self.settings.last_rows_validate,
+            )
         return [plan.training.setting_aside(held_out) for held_out in choices]
 
     def _binned(self, rows: Rows, validation: Rows | None, mapper: BinMapper) -> TrainingSet:

@@ -31,13 +31,15 @@ class Rows:
     """Rows as the estimator has validated them.
 
     ``X`` (n, n_features) float32 or float64, categories numbered; ``y`` (n,) float64;
-    ``weight`` (n,) float64, positive; ``task_codes`` (n,) int64.
+    ``weight`` (n,) float64, positive; ``task_codes`` (n,) int64; ``groups`` (n,) int64, from 0 on,
+    of rows that validate together, or None.
     """
 
     X: NDArray[np.floating[Any]]
     y: FloatArray
     weight: FloatArray
     task_codes: IntArray
+    groups: IntArray | None = None
 
     def in_unit(self, unit: float) -> Rows:
         """Return the rows with targets that are divided by a unit.
@@ -118,6 +120,8 @@ class TrainingSet:
     order : ndarray of int64 of shape (n,)
         Where each row stood before they were sorted, training rows before validation rows.
     loss : Loss
+    groups : ndarray of int64 of shape (n,) or None
+        See :class:`Rows`; None with validation rows of their own.
     """
 
     binned: BinnedFeatures
@@ -128,6 +132,7 @@ class TrainingSet:
     offsets: IntArray
     order: IntArray
     loss: Loss
+    groups: IntArray | None = None
 
     @classmethod
     def of(
@@ -174,7 +179,8 @@ class TrainingSet:
             loss,
         )
         if validation is None:
-            return everything
+            groups = None if rows.groups is None else rows.groups[index.order]
+            return replace(everything, groups=groups)
         return everything.setting_aside(index.order >= rows.y.size)
 
     def setting_aside(self, held_out: BoolArray) -> TrainingSet:

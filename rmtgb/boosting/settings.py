@@ -110,9 +110,10 @@ class StageSettings:
 class FitSettings:
     """All settings of a fit besides the data.
 
-    ``n_categories`` (n_features,) is the
-    number of categories of each feature, 0 for numerical ones; without ``stopping`` stages have
-    the lengths that ``stages`` says.
+    ``n_categories`` (n_features,) is the number of categories of each feature, 0 for numerical
+    ones; without ``stopping`` stages have the lengths that ``stages`` says. A share
+    ``validation_fraction`` of the rows validates, the last ones of each task if
+    ``last_rows_validate``.
     """
 
     stages: StageSettings
@@ -122,6 +123,7 @@ class FitSettings:
     n_categories: IntArray
     stopping: Stopping | None
     validation_fraction: float
+    last_rows_validate: bool
     task_descriptors: str | bool
 
 

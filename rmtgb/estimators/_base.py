@@ -28,7 +28,7 @@ from rmtgb.engine.team import Team, cores_for_worker
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
 from rmtgb.estimators._continuation import check_continuation
 from rmtgb.estimators._features import FeatureArray
-from rmtgb.estimators._input import InputReader, drop_rows_without_weight
+from rmtgb.estimators._input import InputReader, drop_rows_without_weight, encode_groups
 from rmtgb.estimators._progress import FitProgress
 from rmtgb.estimators._target import check_target_of_loss
 from rmtgb.estimators._warn import warn_caller
@@ -59,6 +59,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
     n_iter_partition: int
     n_iter_task: int
     unknown_task: str
+    validation_split: str
     n_jobs: int | None
     random_state: RandomState
 
@@ -87,6 +88,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         *,
         task: Any = None,
         sample_weight: Any = None,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         task_val: Any = None,
@@ -105,6 +107,9 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         sample_weight : array-like of shape (n_samples,), optional
             Weights >= 0. Integers count as repeated rows. Any other weights are relative
             and scaled to a mean of one. A row of weight zero is as if it were not given.
+        groups : array-like of shape (n_samples,), optional
+            Labels of rows that validate together, where whatever is chosen shall hold for new
+            groups: for tasks that come later, the task labels themselves.
         X_val, y_val, task_val, sample_weight_val : optional
             Rows to choose the stage lengths on, instead of setting some aside.
 
@@ -131,7 +136,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         with progress.whole_fit():
             fitted = copy.copy(self)
             validation = (X_val, y_val, task_val, sample_weight_val)
-            fitted._fit(X, y, task, sample_weight, validation, progress)
+            fitted._fit(X, y, task, sample_weight, groups, validation, progress)
             fitted._params_of_fit = copy.deepcopy(self.get_params(deep=False))
             self.__dict__ = fitted.__dict__  # at once: an interrupt comes before or after
         return self
@@ -142,12 +147,13 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         y: Any,
         task: Any,
         sample_weight: Any,
+        groups: Any,
         validation: tuple[Any, Any, Any, Any],
         progress: FitProgress,
     ) -> None:
         """Fit this object, without a way back."""
         former = self._model if self.warm_start and hasattr(self, "_model") else None
-        rows = self._read_training_rows(X, y, task, sample_weight, former)
+        rows = self._read_training_rows(X, y, task, sample_weight, groups, former)
         if former is not None:
             check_continuation(self._params_of_fit, self.get_params(deep=False), former)
         loss = self._make_loss(rows)  # which looks at the targets
@@ -161,7 +167,13 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         self._keep(result)
 
     def _read_training_rows(
-        self, X: Any, y: Any, task: Any, sample_weight: Any, former: ThreeStageModel | None
+        self,
+        X: Any,
+        y: Any,
+        task: Any,
+        sample_weight: Any,
+        groups: Any,
+        former: ThreeStageModel | None,
     ) -> Rows:
         """Return the rows of positive weight, and learn columns, tasks and classes."""
         if y is None:
@@ -169,7 +181,9 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target "
                 "y is None."
             )
-        X, y, task, weight = drop_rows_without_weight(X, y, task, sample_weight)
+        if groups is not None and self.validation_split == "last":
+            raise ValueError("groups is for validation_split='random', got 'last'.")
+        X, y, task, weight, groups = drop_rows_without_weight(X, y, task, sample_weight, groups)
         if former is None:
             self._input = InputReader(self.task_feature, self.categorical_features, self.max_bins)
             values, labels = self._input.fit(X, task, self)
@@ -189,7 +203,8 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         else:
             self._input.check_same_tasks(labels)
         y, weight = self._fit_target(y, weight, former is not None)
-        return Rows(values, y, weight, self._input.encode_tasks(labels, y.size))
+        task_codes = self._input.encode_tasks(labels, y.size)
+        return Rows(values, y, weight, task_codes, encode_groups(groups))
 
     @abstractmethod
     def _read_target(self, y: Any, name: str = "y") -> NDArray[Any]:
@@ -215,8 +230,8 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val must be given together, whatever else is given.")
-        X, y, task, weight = drop_rows_without_weight(
-            X, y, task, sample_weight, "sample_weight_val"
+        X, y, task, weight, _ = drop_rows_without_weight(
+            X, y, task, sample_weight, name="sample_weight_val"
         )
         values, task_codes, labels = self._encode_rows(X, task)
         y = self._encode_target(self._read_target(y, name="y_val"), name="y_val")
@@ -277,6 +292,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             self._input.features.n_categories,
             stopping,
             self.validation_fraction,
+            self.validation_split == "last",
             self.task_descriptors
             if self.task_descriptors == "auto"
             else bool(self.task_descriptors),

@@ -44,6 +44,7 @@ COMMON_CONSTRAINTS: dict[str, Any] = {
     "max_features": [Interval(Real, 0, 1, closed="right")],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_split": [StrOptions({"random", "last"})],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
     "unknown_task": [StrOptions({"shared", "error"})],

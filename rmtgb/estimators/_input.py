@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
@@ -231,14 +232,14 @@ def check_row_count(shape: tuple[int, ...]) -> None:
 
 
 def drop_rows_without_weight(
-    X: Any, y: Any, task: Any, sample_weight: Any, name: str = "sample_weight"
-) -> tuple[Any, Any, Any, FloatArray]:
+    X: Any, y: Any, task: Any, sample_weight: Any, groups: Any = None, name: str = "sample_weight"
+) -> tuple[Any, Any, Any, FloatArray, Any]:
     """Leave out rows of weight zero, before anything looks at them.
 
     Parameters
     ----------
     X : array-like or data frame of shape (n_samples, n_columns)
-    y, task : array-like of shape (n_samples,) or None
+    y, task, groups : array-like of shape (n_samples,) or None
     sample_weight : array-like of shape (n_samples,), number or None
     name : str, default="sample_weight"
         What to call the weights in messages.
@@ -249,6 +250,8 @@ def drop_rows_without_weight(
         In the same kind of container, those that were given themselves if no row is left out.
     weight : ndarray of float64 of shape (n_kept,)
         Positive weights, as :func:`~rmtgb.estimators._weights.read_weight` gives them.
+    groups : object
+        As X, y and task.
 
     Raises
     ------
@@ -256,12 +259,38 @@ def drop_rows_without_weight(
         If lengths differ, or a weight is not allowed.
     """
     as_frame(X)  # it refuses what has no rows
-    check_consistent_length(X, y, task)
+    check_consistent_length(X, y, task, groups)
     weight = read_weight(sample_weight, count_rows(y), name)
     used = weight > 0
     if not used.all():
-        X, y, task = (take_rows(given, used) for given in (X, y, task))
-    return X, y, task, weight[used]
+        X, y, task, groups = (take_rows(given, used) for given in (X, y, task, groups))
+    return X, y, task, weight[used], groups
+
+
+def encode_groups(groups: Any) -> IntArray | None:
+    """Return numbers from 0 on for groups of rows, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If groups are not one label for each row, a label is missing, or all are the same.
+    """
+    if groups is None:
+        return None
+    labels = as_array(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"groups must be one-dimensional, got shape {labels.shape}.")
+    codes, found = pd.factorize(labels)
+    if (codes < 0).any():
+        raise ValueError(
+            f"groups has no label in {int((codes < 0).sum())} rows, the first in row "
+            f"{int(np.argmax(codes < 0))}. Each row must be of a group."
+        )
+    if len(found) < 2:
+        raise ValueError(
+            "groups holds one label: rows of a group validate together, which takes two groups."
+        )
+    return codes.astype(np.int64)
 
 
 def _any_text(names: Any) -> bool:

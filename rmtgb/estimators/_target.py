@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from rmtgb._common import FloatArray
+from rmtgb._common import FloatArray, IntArray
 from rmtgb.losses import Loss
 
 
@@ -74,6 +74,37 @@ def check_labels(y: NDArray[Any], name: str) -> None:
             f"{name} holds labels of the types {', '.join(types)}, which have no common order: "
             f"convert them to one type, as by {name}.astype(str)."
         ) from error
+
+
+def learn_classes(
+    y: NDArray[Any], former: NDArray[Any] | None, name: str
+) -> tuple[NDArray[Any], IntArray]:
+    """Return the classes in sorted order, and the number (n_samples,) of that of each row.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    former : ndarray of shape (n_classes,) or None
+        The classes of a fit that is continued.
+    name : str
+        Of the estimator.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, or not the former ones.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if classes.size < 2:
+        raise ValueError(
+            f"{name} needs rows of at least 2 classes, got 1 class: {classes.tolist()[0]!r}."
+        )
+    if former is not None and not np.array_equal(classes, former):
+        raise ValueError(
+            f"warm_start=True goes on with the classes {former.tolist()} of the former "
+            f"fit, but y holds {classes.tolist()}. Fit with warm_start=False."
+        )
+    return classes, codes
 
 
 def encode_classes(y: NDArray[Any], classes: NDArray[Any], name: str) -> FloatArray:

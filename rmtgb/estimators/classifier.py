@@ -14,7 +14,7 @@ from rmtgb.boosting.rows import Rows
 from rmtgb.estimators._base import RandomState, by_row
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS
 from rmtgb.estimators._inspection import InspectedRMTGB
-from rmtgb.estimators._target import check_labels, encode_classes, read_target
+from rmtgb.estimators._target import check_labels, encode_classes, learn_classes, read_target
 from rmtgb.estimators._weights import weigh_classes
 from rmtgb.losses import Loss, make_loss
 
@@ -106,6 +106,8 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
+    validation_split : {"random", "last"}, default="random"
+        Which rows these are: "last" are those of every task that stand last, as in time.
     n_iter_no_change : int, default=100
         Rounds without improvement on the validation rows after which a stage has ended.
     tol : float, default=1e-07
@@ -229,6 +231,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         max_features: float = 1.0,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.15,
+        validation_split: str = "random",
         n_iter_no_change: int = 100,
         tol: float = 1e-7,
         unknown_task: str = "shared",
@@ -261,6 +264,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         self.max_features = max_features
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.unknown_task = unknown_task
@@ -278,20 +282,10 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         self, y: NDArray[Any], weight: FloatArray, continues: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Learn the classes, return their codes and the weights of the rows."""
-        classes, codes = np.unique(y, return_inverse=True)
-        if classes.size < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes, got 1 class: "
-                f"{classes.tolist()[0]!r}."
-            )
-        if not continues:
-            self.classes_ = classes
-        elif not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"warm_start=True goes on with the classes {self.classes_.tolist()} of the former "
-                f"fit, but y holds {classes.tolist()}. Fit with warm_start=False."
-            )
-        return codes.astype(np.float64), weigh_classes(self.class_weight, classes, codes, weight)
+        former = self.classes_ if continues else None
+        self.classes_, codes = learn_classes(y, former, type(self).__name__)
+        weight = weigh_classes(self.class_weight, self.classes_, codes, weight)
+        return codes.astype(np.float64), weight
 
     def _encode_target(self, y: NDArray[Any], name: str = "y") -> FloatArray:
         return encode_classes(y, self.classes_, name)

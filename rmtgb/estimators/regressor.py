@@ -122,6 +122,8 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         weights) on, or if ``fit`` is given ``X_val``.
     validation_fraction : float, default=0.15
         Share of the rows of every task to choose on, in (0, 1).
+    validation_split : {"random", "last"}, default="random"
+        Which rows these are: "last" are those of every task that stand last, as in time.
     n_iter_no_change : int, default=100
         Rounds without improvement on the validation rows after which a stage has ended.
     tol : float, default=1e-07
@@ -243,6 +245,7 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         max_features: float = 1.0,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.15,
+        validation_split: str = "random",
         n_iter_no_change: int = 100,
         tol: float = 1e-7,
         unknown_task: str = "shared",
@@ -276,6 +279,7 @@ class RMTGBRegressor(RegressorMixin, InspectedRMTGB):
         self.max_features = max_features
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.unknown_task = unknown_task

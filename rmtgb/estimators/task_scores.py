@@ -154,7 +154,7 @@ def cross_validated_table(
 def _judged_rows(
     model: InspectedRMTGB, X: Any, y: Any, task: Any, sample_weight: Any
 ) -> JudgedRows:
-    X, y, task, weight = drop_rows_without_weight(X, y, task, sample_weight)
+    X, y, task, weight, _ = drop_rows_without_weight(X, y, task, sample_weight)
     _, codes = model._as_fitted()._read_rows(X, task)  # it warns of unknown tasks
     encoded_y = model._encode_target(model._read_target(y))
     check_consistent_length(codes, encoded_y)

@@ -34,6 +34,10 @@ TOLERANCE = 1e-9
 #: How often a step that does not lower the loss is halved.
 MAX_HALVINGS = 20
 
+#: Longest step of a row on a logarithmic scale. Where a mean or a probability has nearly vanished
+#: its curvature has too, and a count there would ask for a step beyond all numbers.
+LONGEST_MOVE = 1000.0
+
 #: Variance of noise: that of the loss, if it is a likelihood of one parameter (counts may have
 #: more than they should, never less), and otherwise what residuals say.
 KNOWN, AT_LEAST_ONE, UNKNOWN = Noise(1.0, 1.0), Noise(1.0, math.inf), Noise(1e-300, math.inf)
@@ -168,6 +172,8 @@ class NewtonSteps:
         target = self.target
         gradient, hessian = gradients(target.loss, target.y, self._raw, target.weight)
         curvature = target.weight if modified else hessian[output]
+        if target.loss.is_likelihood:
+            curvature = np.maximum(curvature, np.abs(gradient[output]) / LONGEST_MOVE)
         moves = np.divide(
             gradient[output], curvature, out=np.zeros(target.y.size), where=curvature > 0.0
         )

@@ -61,7 +61,7 @@ class JudgedRows:
     basis: FloatArray  # (n, d or d + 1), orthonormal, of features and intercept
     excess_kurtosis: float  # of the noise of all tasks, 0 or more
     noise_moments: FloatArray  # (K + 1, d, d), covariance of X' e of each task
-    hidden_noise: FloatArray  # (K + 1,), by how many times of itself that may be larger
+    freedoms: FloatArray  # (K + 1,), degrees of freedom of its estimates
     is_constant: bool  # whether the main task's target is, whose noise is then not known
 
     @property
@@ -108,7 +108,7 @@ def judged_rows(
     fit_intercept : bool
         Whether there is an intercept.
     """
-    rows, residuals, bases, moments, hidden = [], [], [], [], []
+    rows, residuals, bases, moments, freedoms = [], [], [], [], []
     for task, (own_X, own_y) in enumerate(zip(X, y, strict=True)):
         residual = own_y - own_X @ fits.coefficients[task]
         rows.append(own_X - own_X.mean(axis=0) if fit_intercept else own_X)
@@ -117,14 +117,14 @@ def judged_rows(
         scaled = rows[-1] / np.linalg.norm(rows[-1], axis=0)
         bases.append(np.linalg.qr(np.hstack([ones, scaled]))[0])
         moments.append(_noise_moments(rows[-1], residuals[-1], bases[-1], fits, task))
-        hidden.append(_hidden_noise(residuals[-1], bases[-1], fits.residual_rows[task]))
+        freedoms.append(_freedom(residuals[-1], bases[-1], fits.residual_rows[task]))
     return JudgedRows(
         rows[0],
         residuals[0],
         bases[0],
         _excess_kurtosis(residuals),
         np.stack(moments),
-        np.array(hidden),
+        np.array(freedoms),
         bool(np.ptp(y[0]) == 0.0),
     )
 
@@ -148,19 +148,18 @@ def _noise_moments(
     return blended
 
 
-def _hidden_noise(residuals: FloatArray, basis: FloatArray, residual_rows: float) -> float:
-    """Return by how many times of itself the noise of a task may be larger than estimated.
+def _freedom(residuals: FloatArray, basis: FloatArray, residual_rows: float) -> float:
+    """Return the degrees of freedom of what residuals say of the noise of a task.
 
-    The degrees of freedom are those of squared residuals times leverages, whose variances are two
-    thirds of their squares for normal noise of any size: a few rows may make the most of them.
+    They are those of squared residuals times leverages, whose variances are two thirds of their
+    squares for normal noise of any size: a few rows may make the most of them.
     """
     leverages = _leverages(basis)
     felt = leverages * residuals**2 / np.maximum(1.0 - leverages, 1.0 - _LARGEST_LEVERAGE)
     if not felt.any():
-        return 0.0
+        return residual_rows
     felt /= felt.max()
-    freedom = min(3.0 * float(felt.sum()) ** 2 / float(felt @ felt), residual_rows)
-    return freedom / (2.0 * float(gammaincinv(freedom / 2.0, _TOO_SMALL))) - 1.0
+    return min(3.0 * float(felt.sum()) ** 2 / float(felt @ felt), residual_rows)
 
 
 def _excess_kurtosis(residuals: list[FloatArray]) -> float:
@@ -198,17 +197,33 @@ def judge(fits: Fits, main: JudgedRows, tasks: list[int], metric: FloatArray | N
         "kij,kj->i", fits.moments[tasks], fits.coefficients[tasks] - fits.coefficients[0]
     )
     distance2 = float(moved @ A @ moved)
-    of_others = M @ main.noise_moments[tasks].sum(axis=0) @ M
-    hidden = np.einsum("k,kij->ij", main.hidden_noise[tasks], main.noise_moments[tasks])
     own = C @ main.noise_moments[0] @ C
+
+    def of_others(level: float) -> FloatArray:
+        """Return the part of the others in the covariance of D, if residuals hide some of it."""
+        factors = main.freedoms[tasks] / chi2_quantile(level, main.freedoms[tasks])
+        return M @ np.einsum("k,kij->ij", factors, main.noise_moments[tasks]) @ M
+
+    others = M @ main.noise_moments[tasks].sum(axis=0) @ M
     cautious, mean = (
         _feel(fits, main, A @ C, C, inflation) for inflation in _inflations(fits, metric)
     )
     size = float(fits.coefficients[0] @ A @ fits.coefficients[0])
     benefit = mean.doubled - distance2
     doubt = 1.0 + _HIDDEN / (len(A) * (1.0 + float(fits.residual_rows[0])))
-    p_helps = _chance_below(distance2, A, cautious, own, of_others, M @ hidden @ M)
-    p_hurts = 1.0 - _chance_below(distance2, A, mean, own, of_others, np.zeros_like(M))
+    root = np.linalg.cholesky(A)
+    hidden = of_others(_TOO_SMALL) - others
+    p_helps = _chance_below(
+        distance2, cautious, _scales_within(cautious, root, own, others, hidden)
+    )
+    p_hurts = 1.0 - float(
+        np.mean(
+            [
+                _chance_below(distance2, mean, _scales(mean, root, own + of_others(level)))
+                for level in _LEVELS
+            ]
+        )
+    )
     # the standard error is that of normal, equal noise
     equal = np.einsum("k,kij->kij", fits.noise, fits.moments)
     of_equal = C @ equal[0] @ C + M @ equal[tasks].sum(axis=0) @ M
@@ -278,39 +293,57 @@ def square_variance(vector: FloatArray, A: FloatArray, covariance: FloatArray) -
     return 4 * max(mean_part, 0.0) + 2 * trace
 
 
-def _chance_below(
-    distance2: float,
-    A: FloatArray,
-    noise: _Noise,
-    own: FloatArray,
-    others: FloatArray,
-    hidden: FloatArray,
-) -> float:
+def _scales(noise: _Noise, root: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Return the parts of noise in E |D|^2 at break-even, direction by direction, largest first.
+
+    ``root`` is the decomposition of the metric.
+    """
+    if noise.doubled <= 0.0:
+        return np.zeros(len(root))
+    scales: FloatArray = np.linalg.eigvalsh(root.T @ covariance @ root)[::-1] / noise.doubled
+    return np.maximum(scales, 0.0)
+
+
+def _scales_within(
+    noise: _Noise, root: FloatArray, own: FloatArray, others: FloatArray, hidden: FloatArray
+) -> FloatArray:
+    """Return such parts that are no more than all of E |D|^2, and as large as they may be.
+
+    Noise of the others is that which residuals show and what they may hide, of which some is put
+    in one direction; where it is too much, it is reduced.
+    """
+    parts = [float(np.sum((root.T @ part @ root).diagonal())) for part in (own, others, hidden)]
+    room = max(noise.doubled - parts[0], 0.0)
+    in_one = min(_IN_ONE_DIRECTION * parts[2], room)
+    by_others = parts[1] + (1.0 - _IN_ONE_DIRECTION) * parts[2]
+    reduced = 1.0 if by_others <= room - in_one else (room - in_one) / by_others
+    of_others = others + (1.0 - _IN_ONE_DIRECTION) * hidden
+    scales = _scales(noise, root, own + reduced * of_others)
+    scales[0] += in_one / noise.doubled if noise.doubled > 0.0 else 0.0
+    return scales / max(1.0, scales.sum())
+
+
+def _chance_below(distance2: float, noise: _Noise, scales: FloatArray) -> float:
     """Return the probability of a smaller ``|D|^2 / doubled`` at the point of break-even.
 
     There ``E |D|^2`` is `doubled`. What noise does not make of it is shift, and that is put in the
-    direction in which noise is largest: there both tails are heaviest. If noise makes more, the
-    others' part of it is reduced: what residuals showed of it (`others`) and what they may have
-    hidden.
+    direction in which noise is largest: there both tails are heaviest.
     """
     if noise.doubled <= ROUNDING * distance2:  # no noise to speak of
         return 1.0
-    root = np.linalg.cholesky(A)
-    room = max(noise.doubled - float(np.sum(A * own)), 0.0)
-    in_one = min(_IN_ONE_DIRECTION * float(np.sum(A * hidden)), room)
-    others = others + (1.0 - _IN_ONE_DIRECTION) * hidden
-    by_others = float(np.sum(A * others))
-    reduced = 1.0 if by_others <= room - in_one else (room - in_one) / by_others
-    scales = np.linalg.eigvalsh(root.T @ (own + reduced * others) @ root)[::-1] / noise.doubled
-    scales[0] += in_one / noise.doubled
-    scales = np.maximum(scales / max(1.0, scales.sum()), 0.0)
     shift2 = max(1.0 - scales.sum(), 0.0)
-    scales[0] = max(scales[0], shift2 / _MOST_FREEDOM)
+    scales = np.append(max(scales[0], shift2 / _MOST_FREEDOM), scales[1:])
     noncentrality = np.zeros(len(scales) + 1)
     noncentrality[0] = shift2 / scales[0]
     bound = distance2 / noise.doubled / noise.freedom
     freedom = np.append(np.ones(len(scales)), noise.freedom)
     return 1.0 - chance_positive(np.append(scales, -bound), freedom, noncentrality)
+
+
+def chi2_quantile(level: float, freedom: FloatArray) -> FloatArray:
+    """Return quantiles of chi-squared variables."""
+    quantile: FloatArray = 2.0 * gammaincinv(freedom / 2.0, level)
+    return quantile
 
 
 def chance_positive(scales: FloatArray, freedom: FloatArray, noncentrality: FloatArray) -> float:

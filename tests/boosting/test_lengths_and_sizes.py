@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
-from rmtgb.boosting.choose.validation_split import ENOUGH_WEIGHT, split_by_content
+from rmtgb.boosting.choose.validation_split import ENOUGH_WEIGHT, choose_validation
 from rmtgb.losses import make_loss
 from rmtgb.tasks.baseline import fit_baseline
 from tests.boosting.helpers import classifier, regressor, task_data, training_set
@@ -17,7 +17,7 @@ def test_validation_rows_are_a_share_of_every_task(seed, fraction):
     """Each task gives its share, rounded up or down, and keeps a row for training."""
     X, y = task_data(seed=seed)
     training = training_set(X, y)
-    choices = split_by_content(training, fraction, seed)
+    choices = choose_validation(training, fraction, seed, last=False)
     most = min(np.ceil(ENOUGH_WEIGHT / (fraction * len(y))), int(1 / fraction + 1e-9))
     assert len(choices) == most
     assert np.sum(choices, axis=0).max() == 1
@@ -33,14 +33,14 @@ def test_one_choice_is_enough_with_many_rows():
     X, y = task_data(n_rows=400)
     for weight, expected in ((None, 3), (np.full(400, 6.0), 1), (np.full(400, 0.1), 3)):
         training = training_set(X, y, weight)
-        assert len(split_by_content(training, 0.3, 0)) == expected
+        assert len(choose_validation(training, 0.3, 0, last=False)) == expected
 
 
 def test_equal_rows_stay_on_one_side():
     """Copies of a row are all held out, or none."""
     X, y = task_data(n_rows=120)
     training = training_set(np.repeat(X, 2, axis=0), np.repeat(y, 2))
-    held_out, *_ = split_by_content(training, 0.3, 0)
+    held_out, *_ = choose_validation(training, 0.3, 0, last=False)
     rows = np.column_stack([training.binned.row_codes, training.y, training.task_codes])
     _, group = np.unique(rows, axis=0, return_inverse=True)
     share = np.bincount(group.ravel(), held_out) / np.bincount(group.ravel())
@@ -53,7 +53,7 @@ def test_tasks_with_the_same_rows_give_different_ones():
     products = rng.standard_normal((20, 3))
     X = np.column_stack([np.tile(products, (30, 1)), np.repeat(np.arange(30), 20)])
     training = training_set(X, rng.integers(0, 3, 600).astype(float))
-    held_out = split_by_content(training, 0.2, 0)[0].reshape(30, 20)
+    held_out = choose_validation(training, 0.2, 0, last=False)[0].reshape(30, 20)
     assert held_out.mean(axis=0).max() < 0.6
 
 
@@ -62,7 +62,7 @@ def test_a_task_of_one_row_gives_none():
     X, y = task_data(n_rows=50)
     X[0, -1] = 99
     training = training_set(X, y)
-    (held_out,) = split_by_content(training, 0.9, 0)
+    (held_out,) = choose_validation(training, 0.9, 0, last=False)
     assert not held_out[training.offsets[-2] :].any()
 
 
@@ -70,7 +70,7 @@ def test_of_tasks_of_one_row_each_some_validate_whole():
     """No task has a row to spare, and all other rows are as good."""
     X, y = task_data(n_rows=400)
     X[:, -1] = np.arange(400)
-    first, second, *_ = split_by_content(training_set(X, y), 0.15, 0)
+    first, second, *_ = choose_validation(training_set(X, y), 0.15, 0, last=False)
     # five standard deviations of a binomial share
     assert abs(first.mean() - 0.15) < 5 * np.sqrt(0.15 * 0.85 / 400)
     assert not (first & second).any()

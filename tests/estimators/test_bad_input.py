@@ -242,6 +242,7 @@ BAD_PARAMETERS = {
     "max_features": 1.1,
     "early_stopping": "yes",
     "validation_fraction": 1.0,
+    "validation_split": "first",
     "n_iter_no_change": 0,
     "tol": -1.0,
     "unknown_task": "ignore",

@@ -25,6 +25,7 @@ def test_random_configurations(first, monkeypatch):
     [
         28514,  # a stage 2 that has fitted heavy rows exactly, continued
         *(6757, 38338),  # a linear part whose weights span 18 digits: coefficients of 1e186
+        18997,  # a linear part that says a mean of e^-984 where something was counted
     ],
 )
 def test_configurations_that_once_failed(seed, monkeypatch):
