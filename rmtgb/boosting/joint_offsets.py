@@ -50,11 +50,11 @@ class JointOffsets:
         self._former_rounds = former_rounds
         self._period = max(1, round(1.0 / learning_rate))
         self.tasks: TaskTable = state.tasks
-        if former_rounds < self._period:
+        if former_rounds <= self._period:  # a short stage had its only estimate at its end
             intercept = state.training.loss.fit_intercept(state.training.y, state.training.weight)
             self.tasks = replace(self.tasks, population=intercept)
             self._set(np.tile(intercept, (self.tasks.n_tasks, 1)))
-        elif former_rounds % self._period == 0:
+        if former_rounds and former_rounds % self._period == 0:
             self.act()
 
     def next_after(self, done: int) -> int:
@@ -63,7 +63,7 @@ class JointOffsets:
 
     def finish(self, done: int) -> TaskTable:
         """Return the table of tasks after the last round; a short stage has offsets too."""
-        if self._former_rounds + done < self._period:
+        if self._former_rounds + done <= self._period:
             self.act()
         return self.tasks
 

@@ -7,6 +7,7 @@ from sklearn.metrics import r2_score
 
 from rmtgb import RMTGBClassifier, RMTGBRegressor
 from rmtgb.boosting import joint_offsets
+from rmtgb.boosting.choose.search import LengthSearch
 from rmtgb.tasks.baseline import fit_baseline
 
 N_TASKS, N_ROWS = 60, 8
@@ -73,8 +74,10 @@ def test_no_stage_1_no_other_offsets():
     np.testing.assert_allclose(fitted.baseline_, start.baseline[:, 0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("learning_rate", [0.05, 0.3])
-@pytest.mark.parametrize("n_rounds", [2, 40])
+@pytest.mark.parametrize(
+    ("learning_rate", "n_rounds"),
+    [(0.05, 2), (0.05, 20), (0.05, 40), (0.3, 2), (0.3, 3), (0.3, 40), (1.0, 1)],
+)
 def test_short_stages_have_offsets_too(learning_rate, n_rounds):
     (X, y), *_ = grouped(1, 0.0, offset=2.0)
     limits = {"n_iter_shared": n_rounds, "n_iter_partition": 0, "n_iter_task": 0}
@@ -82,7 +85,7 @@ def test_short_stages_have_offsets_too(learning_rate, n_rounds):
     assert np.std(fitted.baseline_) > 1.0
 
 
-@pytest.mark.parametrize("halves", [(7, 33), (20, 40), (20, 27)])
+@pytest.mark.parametrize("halves", [(7, 33), (20, 40), (20, 27), (7, 20)])
 def test_two_halves_of_a_warm_start_are_the_whole(halves):
     (X, y), *_ = grouped(2, 0.5)
     limits = {"n_iter_partition": 0, "n_iter_task": 0, "early_stopping": False}
@@ -139,3 +142,30 @@ def test_estimates_are_made_once_in_a_time_constant(monkeypatch):
     clone(slow).set_params(task_baseline="global").fit(X, y)
     clone(slow).set_params(task_feature=None).fit(X[:, :-1], y)
     assert not calls
+
+
+def test_a_stage_1_without_rounds_is_judged_with_offsets(monkeypatch):
+    """Validation rows of another slope reject its first rounds, before offsets are estimated."""
+    rng = np.random.default_rng(0)
+    task, offset = np.repeat(np.arange(20), 50), 2.0 * rng.normal(size=20)
+    judge, judged = LengthSearch._judge, {}
+
+    def note(search, searches, key, random_thresholds):
+        lengths = judge(search, searches, key, random_thresholds)
+        judged[key] = searches[0].paths[key].rounds["shared"], lengths.loss
+        return lengths
+
+    def rows(slope):
+        x = 0.1 * rng.normal(size=1000)
+        return np.column_stack([x, task]), slope * x + offset[task]
+
+    (X, y), (X_val, y_val) = rows(1.0), rows(-3.0)
+    monkeypatch.setattr(LengthSearch, "_judge", note)
+    settings = {"n_iter_no_change": 10, "task_descriptors": False, "task_baseline": "shrunken"}
+    limits = {"n_iter_partition": 0, "n_iter_task": 0}
+    model(**settings | limits).fit(X, y, X_val=X_val, y_val=y_val)
+    assert judged[True, False][0] == 0
+    losses = judged[True, False][1], judged[False, False][1]
+    assert losses[0] == losses[1]
+    unit = 2.0 ** np.ceil(np.log2(np.abs(y).max()))
+    assert losses[0] * unit**2 < 2.0 * np.var(y_val - offset[task]) < 0.1 * np.var(y_val)

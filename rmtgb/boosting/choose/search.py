@@ -72,7 +72,8 @@ class _Path:
 
     def extended(self, name: str, curve: Curve) -> _Path:
         return _Path(
-            curve.best_raw,
+            # stage 1 begins without offsets of tasks, which are there if it has no rounds
+            curve.best_raw if curve.best_round else self.raw,
             self.rounds | {name: curve.best_round},
             self.losses | {name: curve.losses},
         )
