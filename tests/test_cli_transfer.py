@@ -1,6 +1,7 @@
 """`rmtgb transfer`: what it prints is what the calculator finds in the file."""
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ def make_frame(seed=0, rows=None):
 
 
 def run(path, frame, *more, label="mine"):
-    frame.to_csv(path, index=False)
+    write = frame.to_parquet if path.suffix == ".parquet" else frame.to_csv
+    write(path, index=False)
     words = ["transfer", str(path), "--task", "site", "--target", "y", "--main", label]
     return main([*words, *more])
 
@@ -120,7 +122,58 @@ def test_features_that_do_not_vary_or_repeat_are_left_out_by_name(tmp_path, caps
 
 def test_text_columns_count_as_indicators(tmp_path, capsys):
     frame = make_frame().assign(kind=lambda f: np.where(np.arange(len(f)) % 3 == 0, "u", "v"))
-    assert find(tmp_path, capsys, frame)["features"] == [*"abcd", "kind_v"]
+    # the most usual text needs no indicator: each task is likely to have it
+    assert find(tmp_path, capsys, frame)["features"] == [*"abcd", "kind_u"]
+
+
+def test_a_rare_text_takes_no_task_away(tmp_path, capsys):
+    """Its name has no say: as the first in the alphabet it was what others were compared with."""
+    found = []
+    for rare in ("a", "z"):
+        kind = np.where(np.arange(len(make_frame())) % 3 == 0, "u", "v").astype(object)
+        kind[30] = rare
+        frame = make_frame().assign(kind=kind)
+        result = find(tmp_path, capsys, frame)
+        found.append([result[name] for name in ("tasks", "main_only_error", "safe_weight")])
+    assert found[0] == found[1]
+
+
+def test_advice_to_drop_names_a_column_of_the_file(tmp_path, capsys):
+    frame = make_frame()
+    kind = np.where(np.arange(len(frame)) % 3 == 0, "u", "v")
+    frame["kind"] = np.where(frame["site"] == "other", "v", kind)
+    assert run(tmp_path / "d.csv", frame) == 0
+    captured = capsys.readouterr()
+    assert "other (kind_u)" in captured.err
+    assert "left out: --drop kind." in captured.err
+    assert run(tmp_path / "d.csv", frame, "--drop", "kind") == 0
+
+
+def test_decimal_numbers_are_numbers(tmp_path, capsys):
+    frame = make_frame().round(3)
+    decimals = frame.assign(
+        a=[Decimal(str(value)) for value in frame["a"]],
+        y=[Decimal(str(value)) for value in frame["y"]],
+    )
+    results = []
+    for table in (frame, decimals):
+        assert run(tmp_path / "d.parquet", table, "--json") == 0
+        results.append(json.loads(capsys.readouterr().out))
+    assert results[0] == results[1]
+
+
+def test_nested_values_are_refused_by_name(tmp_path, capsys):
+    frame = make_frame()
+    frame["tags"] = [[1, 2]] * len(frame)
+    assert run(tmp_path / "d.parquet", frame) == 1
+    assert "column 'tags' holds lists or records" in capsys.readouterr().err
+    assert run(tmp_path / "d.parquet", frame, "--drop", "tags") == 0
+
+
+def test_too_many_features_are_traced_to_their_column(tmp_path, capsys):
+    frame = make_frame().assign(day=lambda f: [f"day {k % 90}" for k in range(len(f))])
+    assert run(tmp_path / "d.csv", frame) == 1
+    assert "(89 of the texts in column 'day')" in capsys.readouterr().err
 
 
 def test_small_tasks_and_missing_values_are_left_out_with_a_note(tmp_path, capsys):
@@ -199,7 +252,7 @@ def test_features_that_cost_tasks_are_named(tmp_path, capsys):
     captured = capsys.readouterr()
     assert [line["task"] for line in json.loads(captured.out)["tasks"]] == ["alike"]
     assert "1 task with constant or collinear features left out: other (e)" in captured.err
-    assert "with --drop" in captured.err
+    assert "left out: --drop e." in captured.err
     left_out = json.loads(captured.out)["tasks_left_out"]
     assert left_out == {"other": "constant or collinear: e"}
 

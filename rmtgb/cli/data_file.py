@@ -3,9 +3,11 @@
 import re
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rmtgb._common import counted, hint
@@ -74,7 +76,8 @@ def read_data(
             raise CommandError(f"{path} has no column {column!r}; {known}")
     if task == target or {task, target} & set(drop):
         raise CommandError("--task, --target and --drop must name different columns")
-    frame = _without_row_names(frame.drop(columns=list(drop)), {task, target})
+    frame = _with_floats(frame.drop(columns=list(drop)))
+    frame = _without_row_names(frame, {task, target})
     frame = _without_missing(frame, {target: "target", task: "task label"})
     if len(frame) < 2:
         raise CommandError(f"{path} has {counted(len(frame), 'row')} to work with")
@@ -175,6 +178,20 @@ def _read_parquet(path: Path, labels: Sequence[str], missing: Sequence[str]) -> 
         nullable = pd.read_parquet(path, columns=own, dtype_backend="numpy_nullable")
         frame[own] = nullable[own]
     return frame.mask(frame.isin(list(missing))) if missing else frame
+
+
+def _with_floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return decimal numbers, as databases write them, as floats; refuse nested values."""
+    for name in [n for n in frame if frame[n].dtype.kind == "O" and frame[n].dtype == "object"]:
+        values = frame[name].dropna()
+        if any(isinstance(value, list | dict | np.ndarray) for value in values):
+            raise CommandError(
+                f"column {name!r} holds lists or records: leave it out with --drop {name}, or "
+                "turn it into numbers or texts"
+            )
+        if len(values) and all(isinstance(value, Decimal) for value in values):
+            frame = frame.assign(**{name: frame[name].astype("float64")})
+    return frame
 
 
 def _without_row_names(frame: pd.DataFrame, named: set[str]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from rmtgb.transfer import (
     safe_combination,
 )
 from rmtgb.transfer.dependence import COLLINEAR, own_parts
-from rmtgb.transfer.numeric_frame import numeric_frame
+from rmtgb.transfer.numeric_frame import is_numeric, numeric_frame
 
 #: Auxiliary tasks that are printed.
 SHOWN_TASKS = 12
@@ -98,14 +99,15 @@ def _split(X: pd.DataFrame, y: pd.Series, task: str, main: str) -> LinearTasks:
     is_main = labels == main_label
     if not is_main.any():
         raise CommandError(f"task {main} has no row without a missing or infinite value")
-    names, unused = _sort_features(features, is_main, main)
+    columns = _columns_of_features(features, X)
+    names, unused = _sort_features(features, is_main, main, columns)
     labels_of_others = sorted(set(labels.tolist()) - {main_label}, key=str)
     spread = features[names].std()
     groups = {
         label: features.loc[labels == label, names] / spread
         for label in [main_label, *labels_of_others]
     }
-    lost = _without_fit(groups, main_label)
+    lost = _without_fit(groups, main_label, columns)
     kept = [label for label in groups if label not in lost]
     if len(kept) < 2:
         raise CommandError("no other task allows a linear model of its own")
@@ -123,7 +125,7 @@ def _without_empty(features: pd.DataFrame, is_main: pd.Series, main: str) -> pd.
 
 
 def _sort_features(
-    features: pd.DataFrame, is_main: pd.Series, main: str
+    features: pd.DataFrame, is_main: pd.Series, main: str, columns: dict[str, str]
 ) -> tuple[list[str], list[str]]:
     """Return the features that vary in the main task and are its own, and the others."""
     rows = features[is_main]
@@ -132,7 +134,8 @@ def _sort_features(
         d = features.shape[1]
         raise CommandError(
             f"task {main} has {counted(len(rows), 'row')}, too few for a model of its "
-            f"{counted(d, 'feature')}: {d + 2} are enough, or fewer features (--drop)"
+            f"{counted(d, 'feature')}{_of_texts(columns)}: {d + 2} are enough, or fewer features "
+            "(--drop)"
         )
     unused = [name for name in features if name not in names]
     if unused:
@@ -142,10 +145,33 @@ def _sort_features(
     return names, unused
 
 
-def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> dict[Any, str]:
-    """Return the other tasks that allow no fit of their own, and why, with notes."""
+def _columns_of_features(features: pd.DataFrame, X: pd.DataFrame) -> dict[str, str]:
+    """Return the column of the file that each feature is, or is an indicator of."""
+    texts = [name for name in X if not is_numeric(X[name])]
+    origin = {name: name for name in features}
+    for text in texts:
+        origin |= {f"{text}_{value}": text for value in X[text].dropna().unique()}
+    return origin
+
+
+def _of_texts(columns: dict[str, str]) -> str:
+    """Say which column of texts most features are indicators of, if there is one."""
+    texts = Counter(column for feature, column in columns.items() if column != feature)
+    if not texts:
+        return ""
+    column, count = texts.most_common(1)[0]
+    return f" ({count - 1} of the texts in column {column!r})"
+
+
+def _without_fit(
+    groups: dict[Any, pd.DataFrame], main_label: Any, columns: dict[str, str]
+) -> dict[Any, str]:
+    """Return the other tasks that allow no fit of their own, and why, with notes.
+
+    ``columns`` are those of the file that features are of.
+    """
     least = groups[main_label].shape[1] + 3  # an intercept, and two rows to tell the noise by
-    small, dependent = {}, {}
+    small, dependent, to_drop = {}, {}, dict[str, None]()
     for label, rows in groups.items():
         if label == main_label:
             continue
@@ -154,6 +180,7 @@ def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> dict[Any, 
             small[label] = f"{counted(len(rows), 'row')}, {least} are needed"
         elif unused:
             dependent[label] = f"constant or collinear: {listed(unused)}"
+            to_drop |= dict.fromkeys(columns[name] for name in unused)
     if small:
         text = f"{counted(len(small), 'task')} with fewer than {least} rows left out"
         note(f"{text}: {listed(list(small))}")
@@ -161,7 +188,8 @@ def _without_fit(groups: dict[Any, pd.DataFrame], main_label: Any) -> dict[Any, 
         text = f"{counted(len(dependent), 'task')} with constant or collinear features left out"
         reasons = [f"{label} ({why.split(': ', 1)[1]})" for label, why in dependent.items()]
         note(f"{text}: {listed(reasons)}")
-        note("more tasks take part if such features are left out with --drop")
+        options = " ".join(f"--drop {name}" for name in to_drop)
+        note(f"more tasks take part if their columns are left out: {options}")
     if max(len(small), len(dependent)) > MAX_LISTED:
         note("--json names all tasks that are left out, with the reasons")
     return small | dependent
@@ -212,6 +240,8 @@ def _print_findings(findings: Findings) -> None:
         )
     share = _share_of_alone(best)
     text = f"{1 - share:.0%} less than alone" if share is not None else f"error {best.error:.4g}"
+    if share is not None and not math.isclose(best.main_only_error, estimate.main_only_error):
+        text += f" (which is {best.main_only_error:.4g} on average over such rows)"
     print(f"Best weights, if the estimates were true: {text}.")
     print(
         f"Safe whatever is true: {findings.safe.weight:.0%} of the way from the main fit to the "
@@ -271,6 +301,7 @@ def _as_json(findings: Findings) -> dict[str, Any]:
         "best_weights": {
             "main": _finite(best.weights[0]),
             "error": _finite(best.error),
+            "main_only_error": _finite(best.main_only_error),
             "share_of_alone": _share_of_alone(best),
             "status": best.status,
         },

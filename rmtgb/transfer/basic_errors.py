@@ -93,7 +93,8 @@ def spread(share: FloatArray, gram: FloatArray) -> tuple[float, float]:
 def kappa(n_rows: float, n_features: int) -> float:
     """Return what `dispersion_factor` does, unchecked: searches also try too few rows."""
     n, d = float(n_rows), n_features
-    return ((d + 1) * n * n - (d + 5) * n + 2 * (d + 1)) / ((n - 1) * (n + 2) * (n - d - 1))
+    above = d + 1 - (d + 5) / n + 2 * (d + 1) / n / n  # over n^2: no number of rows overflows
+    return above / ((1 - 1 / n) * (1 + 2 / n) * (n - d - 1))
 
 
 def pooled_rows_error(problem: LinearTransferProblem, active: BoolArray) -> TransferError:

@@ -69,7 +69,7 @@ def read_main(X: Any, y: Any, *, task: Any, main: Any, one_hot: bool, features: 
     by_name = features is not None and (
         are_names(tuple(features)) or set(features) <= set(frame.columns)
     )
-    numbers = numeric_frame(frame, one_hot, drop_first=not by_name)
+    numbers = numeric_frame(frame, one_hot, drop_usual=not by_name)
     if by_name:
         numbers = _with_absent(numbers, frame, features)
         numbers = _in_order(numbers, list(features), "the main task")
@@ -164,7 +164,12 @@ def _find_tasks(frame: pd.DataFrame, task: Any, main: Any) -> tuple[list[Any], l
         raise TypeError("A frame of all tasks needs main, the label of the main task.")
     if len(frame) == 0:
         raise ValueError("The frame of all tasks has no rows.")
-    codes, labels = pd.factorize(frame[task])
+    try:
+        codes, labels = pd.factorize(frame[task])
+    except TypeError as error:  # lists, for instance
+        raise TypeError(
+            f"The task column {task!r} holds values that are no labels ({error})."
+        ) from error
     if (codes < 0).any():
         count = counted(int((codes < 0).sum()), "missing label")
         raise ValueError(f"The task column {task!r} has {count}.")

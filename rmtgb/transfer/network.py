@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import FloatArray, check_integer
+from rmtgb.transfer.least_squares import ROUNDING
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import NetworkBound
 
@@ -102,7 +103,7 @@ def network_bound(
         bound=bounds[binding],
         first_order=spectrum.first_order / scale,
         main_only_error=main_only,
-        certified=bool(bounds[binding] < main_only),
+        certified=bool(bounds[binding] < main_only * (1.0 - ROUNDING)),
         binding=binding,
         simple=bounds["simple"],
         refined=bounds["refined"],

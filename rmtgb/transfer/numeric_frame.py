@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 
 from rmtgb._common import counted
 
 
-def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -> pd.DataFrame:
+def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_usual: bool = True) -> pd.DataFrame:
     """Return a frame of floats, missing ones as NaN; texts as indicators if that is asked for.
 
     Parameters
@@ -16,10 +18,10 @@ def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -
     frame : DataFrame
         Columns of numbers, booleans, texts or categories.
     one_hot : bool
-        Whether texts and categories become a column of zeros and ones for each value but the
-        first.
-    drop_first : bool, default=True
-        Whether the first value, which the others tell already, has no column.
+        Whether texts and categories become a column of zeros and ones for each value but one.
+    drop_usual : bool, default=True
+        Whether the value of most rows (the first of them), which the others tell already, has no
+        column. Each task is likely to have it, and then no indicator is constant there.
 
     Returns
     -------
@@ -37,11 +39,14 @@ def numeric_frame(frame: pd.DataFrame, one_hot: bool, drop_first: bool = True) -
     for name in texts:
         _check_texts(frame[name], one_hot)
     if texts:
-        # What no row holds is left out, or it could be the first, that has no indicator.
         frame = frame.copy()
+        usual = []
         for name in texts:
             frame[name] = frame[name].astype("category").cat.remove_unused_categories()
-        frame = pd.get_dummies(frame, columns=texts, drop_first=drop_first, dtype=float)
+            counts = frame[name].value_counts(sort=False)
+            usual += [f"{name}_{counts.idxmax()}"] if len(counts) else []
+        frame = pd.get_dummies(frame, columns=texts, dtype=float)
+        frame = frame.drop(columns=usual if drop_usual else [])
     if frame.columns.has_duplicates:
         twice = frame.columns[frame.columns.duplicated()].tolist()
         raise ValueError(
@@ -57,7 +62,7 @@ def is_numeric(column: pd.Series) -> bool:
     types = pd.api.types
     if types.is_object_dtype(column):  # numbers that are kept as objects
         values = column.dropna()
-        return all(isinstance(v, int | float | np.number | np.bool_) for v in values)
+        return all(isinstance(v, int | float | Decimal | np.number | np.bool_) for v in values)
     return bool(types.is_numeric_dtype(column)) and not types.is_complex_dtype(column)
 
 

@@ -352,6 +352,7 @@ def check_coefficients(coefficients: Any, n_tasks: int) -> FloatArray:
     W = as_floats("coefficients", coefficients, (n_tasks, None))
     if W.shape[1] < 1:
         raise ValueError("coefficients must have at least one column.")
+    _check_size("coefficients", W, _MOST)
     return W
 
 

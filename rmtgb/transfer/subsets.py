@@ -55,7 +55,8 @@ def best_subset(problem: LinearTransferProblem) -> SubsetChoice:
     ------
     ValueError
         If tasks have covariances of their own, or if so many subsets are nearly as good that the
-        best is not proven after 10000 branches; the message says how far the search came.
+        best is not proven after 10000 branches; the message says how far the search came. That
+        takes seconds with 80 tasks, and more than a minute with 300.
 
     Examples
     --------
@@ -121,11 +122,12 @@ class _Search:
 
     def refuse(self, bound: float) -> None:
         """Say how far the search came."""
+        found = np.flatnonzero(self.best).tolist()
         raise ValueError(
             f"The best of the subsets of {self.problem.n_tasks - 1} auxiliary tasks was not "
             f"proven with {_MAX_BRANCHES} branches: the least error found is "
-            f"{self.best_error:.6g}, none is below {bound:.6g}. Leave out tasks, above all such "
-            f"that are alike."
+            f"{self.best_error:.6g}, of tasks {found}, and none is "
+            f"below {bound:.6g}. Leave out tasks, above all such that are alike."
         )
 
     def divide(self, branch: _Branch) -> list[_Branch]:

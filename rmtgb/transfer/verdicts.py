@@ -31,8 +31,9 @@ _CAUTIOUS, _MEAN = 2, -1
 _HIDDEN = 2.0
 # Rows for each feature with which equal noise counts beside what residuals say of its directions.
 # With none, equal tasks of three and ten features were found in 11 and 24 % of data, not in 15 and
-# 45 % (60 and 22 rows); with 20, noise that grows with the feature in which tasks differ had a
-# verdict at break-even in 6 to 8 %, with 6 in 4 to 6 %, and if no residual is asked in 7 to 8 %.
+# 45 % (60 and 22 rows; by verdicts that had none of the cautions below); with 20, noise that grows
+# with the feature in which tasks differ had a verdict at break-even in 6 to 8 %, with 6 in 4 to
+# 6 %, and if no residual is asked in 7 to 8 %.
 _EQUAL = 4.0
 # To say "helps", noise of another task is taken for as much larger as a sum of squares with its
 # degrees of freedom is too small in one of a thousand cases, and this part of that is put in the
@@ -120,8 +121,13 @@ def judged_rows(
         ones = np.ones((len(own_X), int(fit_intercept)))
         scaled = rows[-1] / np.linalg.norm(rows[-1], axis=0)
         bases.append(np.linalg.qr(np.hstack([ones, scaled]))[0])
-        moments.append(_noise_moments(rows[-1], residuals[-1], bases[-1], fits, task))
-        freedoms.append(_freedom(residuals[-1], bases[-1], fits.residual_rows[task]))
+        leverages, residual_rows = _leverages(bases[-1]), float(fits.residual_rows[task])
+        known = leverages < _LARGEST_LEVERAGE
+        free = np.where(known, 1.0 - leverages, 1.0)
+        squares = np.where(known, residuals[-1] ** 2 / free, fits.noise[task])
+        equal = fits.noise[task] * fits.moments[task]
+        moments.append(_noise_moments(rows[-1], squares, residual_rows, equal))
+        freedoms.append(_freedom(squares, leverages, residual_rows))
     return JudgedRows(
         rows[0],
         residuals[0],
@@ -134,32 +140,25 @@ def judged_rows(
 
 
 def _noise_moments(
-    rows: FloatArray,
-    residuals: FloatArray,
-    basis: FloatArray,
-    fits: Fits,
-    task: int,
+    rows: FloatArray, squares: FloatArray, residual_rows: float, equal: FloatArray
 ) -> FloatArray:
     """Estimate the covariance of ``X' e`` of a task whose rows may not be equally noisy.
 
     Squared residuals say in which directions noise is felt, but few of them find one anywhere:
     they count beside the covariance of equal noise, which has ``_EQUAL`` rows for each feature.
     """
-    free = np.maximum(1.0 - _leverages(basis), 1.0 - _LARGEST_LEVERAGE)
-    seen = (rows.T * (residuals**2 / free)) @ rows
-    share = fits.residual_rows[task] / (fits.residual_rows[task] + _EQUAL * rows.shape[1])
-    blended: FloatArray = share * seen + (1.0 - share) * fits.noise[task] * fits.moments[task]
+    share = residual_rows / (residual_rows + _EQUAL * rows.shape[1])
+    blended: FloatArray = share * ((rows.T * squares) @ rows) + (1.0 - share) * equal
     return blended
 
 
-def _freedom(residuals: FloatArray, basis: FloatArray, residual_rows: float) -> float:
+def _freedom(squares: FloatArray, leverages: FloatArray, residual_rows: float) -> float:
     """Return the degrees of freedom of what residuals say of the noise of a task.
 
     They are those of squared residuals times leverages, whose variances are two thirds of their
     squares for normal noise of any size: a few rows may make the most of them.
     """
-    leverages = _leverages(basis)
-    felt = leverages * residuals**2 / np.maximum(1.0 - leverages, 1.0 - _LARGEST_LEVERAGE)
+    felt = leverages * squares
     if not felt.any():
         return residual_rows
     felt /= felt.max()
@@ -206,7 +205,7 @@ def judge(fits: Fits, main: JudgedRows, tasks: list[int], metric: FloatArray | N
     def of_others(level: float) -> FloatArray:
         """Return the part of the others in the covariance of D, if residuals hide some of it."""
         factors = main.freedoms[tasks] / chi2_quantile(level, main.freedoms[tasks])
-        return M @ np.einsum("k,kij->ij", factors, main.noise_moments[tasks]) @ M
+        return np.asarray(M @ np.einsum("k,kij->ij", factors, main.noise_moments[tasks]) @ M)
 
     others = M @ main.noise_moments[tasks].sum(axis=0) @ M
     cautious, mean = (
@@ -216,18 +215,10 @@ def judge(fits: Fits, main: JudgedRows, tasks: list[int], metric: FloatArray | N
     benefit = mean.doubled - distance2
     doubt = 1.0 + _HIDDEN / (len(A) * (1.0 + float(fits.residual_rows[0])))
     root = np.linalg.cholesky(A)
-    hidden = of_others(_TOO_SMALL) - others
-    p_helps = _chance_below(
-        distance2, cautious, _scales_within(cautious, root, own, others, hidden)
-    )
-    p_hurts = 1.0 - float(
-        np.mean(
-            [
-                _chance_below(distance2, mean, _scales(mean, root, own + of_others(level)))
-                for level in _LEVELS
-            ]
-        )
-    )
+    within = _scales_within(cautious, root, own, others, of_others(_TOO_SMALL) - others)
+    p_helps = _chance_below(distance2, cautious, within)
+    beyond = [_scales(mean, root, own + of_others(level)) for level in _LEVELS]
+    p_hurts = 1.0 - float(np.mean([_chance_below(distance2, mean, scales) for scales in beyond]))
     # the standard error is that of normal, equal noise
     equal = np.einsum("k,kij->kij", fits.noise, fits.moments)
     of_equal = C @ equal[0] @ C + M @ equal[tasks].sum(axis=0) @ M
@@ -304,8 +295,8 @@ def _scales(noise: _Noise, root: FloatArray, covariance: FloatArray) -> FloatArr
     """
     if noise.doubled <= 0.0:
         return np.zeros(len(root))
-    scales: FloatArray = np.linalg.eigvalsh(root.T @ covariance @ root)[::-1] / noise.doubled
-    return np.maximum(scales, 0.0)
+    scales = np.linalg.eigvalsh(root.T @ covariance @ root)[::-1] / noise.doubled
+    return np.asarray(np.maximum(scales, 0.0), np.float64)
 
 
 def _scales_within(
@@ -324,7 +315,7 @@ def _scales_within(
     of_others = others + (1.0 - _IN_ONE_DIRECTION) * hidden
     scales = _scales(noise, root, own + reduced * of_others)
     scales[0] += in_one / noise.doubled if noise.doubled > 0.0 else 0.0
-    return scales / max(1.0, scales.sum())
+    return np.asarray(scales / max(1.0, scales.sum()))
 
 
 def _chance_below(distance2: float, noise: _Noise, scales: FloatArray) -> float:
@@ -336,7 +327,7 @@ def _chance_below(distance2: float, noise: _Noise, scales: FloatArray) -> float:
     if noise.doubled <= ROUNDING * distance2:  # no noise to speak of
         return 1.0
     shift2 = max(1.0 - scales.sum(), 0.0)
-    scales = np.append(max(scales[0], shift2 / _MOST_FREEDOM), scales[1:])
+    scales = np.concatenate([[max(scales[0], shift2 / _MOST_FREEDOM)], scales[1:]])
     noncentrality = np.zeros(len(scales) + 1)
     noncentrality[0] = shift2 / scales[0]
     bound = distance2 / noise.doubled / noise.freedom

@@ -421,3 +421,10 @@ def test_refuses_weights_that_are_none():
     ):
         with pytest.raises(ValueError, match=message):
             network_bound(problem(np.eye(3)), 1, weights)
+
+
+def test_what_equals_the_error_alone_is_no_certificate():
+    problem = LinearTransferProblem([10] * 4, [1] * 4, coefficients=np.zeros((4, 3)))
+    result = network_bound(problem, 1)
+    assert result.bound == pytest.approx(result.main_only_error, rel=1e-12)
+    assert not result.certified

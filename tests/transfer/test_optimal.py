@@ -4,6 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rmtgb.transfer import (
     LinearTransferProblem,
+    dispersion_factor,
     fixed_design_error,
     fixed_design_optimal_weight,
     optimal_weights,
@@ -597,3 +598,13 @@ def test_a_task_without_rows_does_not_cost_the_certificate():
     assert best.status == "exact"
     assert best.error == expected.error
     assert_allclose(best.weights, [*expected.weights, 0.0])
+
+
+@pytest.mark.parametrize("n_rows", [1e60, 1e103, 1e155, 1e300])
+def test_dispersion_of_any_number_of_rows(n_rows):
+    assert dispersion_factor(n_rows, 3) == pytest.approx(4 / n_rows, rel=1e-12)
+
+
+def test_a_design_is_not_blamed_for_large_coefficients():
+    with pytest.raises(ValueError, match="coefficients must be at most 1e\\+60 in size"):
+        fixed_design_error([np.eye(2)] * 2, [[1, 1], [1e160, 0]], [1, 1])

@@ -317,3 +317,20 @@ def test_sizes_that_overflow_are_refused(scale):
     X, y = draw(np.random.default_rng(13), 3, 20, 60, 1.0)
     with pytest.raises(ValueError, match=r"target of task 0 .* choose another unit"):
         estimate_problem(X, [scale * target for target in y])
+
+
+@pytest.mark.parametrize("n_others", [1, 3])
+def test_outliers_among_few_rows_of_the_others_do_not_hurt(n_others):
+    """One of their rows is far off now and then, which looks like a shift of the whole task."""
+    rng, wrong, n_draws = np.random.default_rng(12), 0, 600
+    for _ in range(n_draws):
+        X, y = [rng.standard_normal((30, 3))], []
+        y.append(draw_noise(rng, "outliers", X[0]))
+        for _ in range(n_others):
+            rows = rng.standard_normal((5, 3))
+            shift = break_even_shift([X[0], rows], "outliers", rng.standard_normal(3))
+            y.append(rows @ shift + draw_noise(rng, "outliers", rows))
+            X.append(rows)
+        estimate = estimate_problem(X, y)
+        wrong += any(line.verdict != CANNOT_TELL for line in estimate.each)
+    assert wrong / n_draws < 0.05
