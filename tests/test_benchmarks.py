@@ -625,7 +625,7 @@ class TestTransferVerdicts:
     def test_pooling_makes_no_difference_at_the_shift_of_break_even(self, script):
         rng = np.random.default_rng(0)
         X, other = rng.standard_normal((20, 3)), rng.standard_normal((60, 3))
-        shift = script.break_even_shift(X, other, "growing", rng)
+        shift = script.break_even_shift(X, other, "growing", rng.standard_normal(3))
         # The errors of both fits, given the designs, with the noise of each row as it is drawn.
         errors = []
         for parts in ([X], [X, other]):

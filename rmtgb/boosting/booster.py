@@ -122,7 +122,7 @@ class Booster:
         Parameters
         ----------
         n_rounds : int
-            The largest number of them.
+            The largest number of them, one or more.
         monitor : Monitor
             Told of every round.
         stopping : Stopping, optional
@@ -135,8 +135,6 @@ class Booster:
         Curve or None
             None without ``stopping``.
         """
-        if n_rounds <= 0:
-            return None
         per_call = self._rounds_per_call(n_rounds, monitor)
         n_grown = len(self._grown)
         record = self._make_record(n_rounds, stopping)

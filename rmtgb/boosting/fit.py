@@ -57,7 +57,7 @@ def fit_rows(
     Returns
     -------
     FitResult
-        In units of the target as given.
+        Its model, and the curves of its lengths, in units of the target as given.
 
     Raises
     ------

@@ -128,7 +128,7 @@ class FitSettings:
 
 
 class Seeds(NamedTuple):
-    """One seed for each thing that chance decides.
+    """One seed for each thing that chance decides; ``validation`` is for rows and for folds.
 
     The length of one stage does not change the random numbers of the next, and what is fitted
     again with other lengths has the same ones.

@@ -93,7 +93,7 @@ class Design:
         numbers = [column for columns, _ in found for column in columns]
         others = sorted((o for _, more in found for o in more), key=lambda o: -o[0])
         columns = [*numbers, *(column for _, column in others)][:MAX_COLUMNS]
-        design = cls(np.array(columns, COLUMN), len(numbers), 0, X.shape[1])
+        design = cls(np.array(columns, COLUMN), 0, 0, X.shape[1])
         if n_tasks == 1 or not columns:
             return design
         return design._with_slopes(X, task, n_tasks, weight)

@@ -39,10 +39,10 @@ PARTS = 32
 #: what rounding leaves of a difference.
 SMALLEST_REST = 1e-13
 
-#: Share of the sums of squares, for each column, that is added to what is left of them where tasks
-#: are eliminated: less is rounding, and no matrix. Where weights spanned 18 digits, coefficients
-#: were 1e186 without it.
-ROUNDING = 2.0**-52
+#: Times the number of columns, the share of each column's sum of squares that is added to what is
+#: left of it where tasks are eliminated: less is rounding, and no matrix. Where weights spanned 18
+#: digits, coefficients were 1e186 without it.
+LOST_IN_ELIMINATION = 2.0**-52
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +213,7 @@ class MixedSystem:
             determinant += of_part
         # what heavy tasks leave is a difference of large sums, with their rounding
         columns = np.arange(width - 1)
-        total[columns, columns] += width * ROUNDING * self.total[columns, columns]
+        total[columns, columns] += width * LOST_IN_ELIMINATION * self.total[columns, columns]
         scores = [of_part for _, _, of_part in parts] if keep else []
         return _solve_fixed(total, ridge, float(determinant[0]), scores)
 

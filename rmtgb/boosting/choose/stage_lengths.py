@@ -67,7 +67,7 @@ class StageLengths:
         )
 
     def in_unit(self, unit: float, degree: int) -> StageLengths:
-        """Return the lengths with losses in a power of a unit; infinite if they are too large."""
+        """Return the lengths with curves in a power of a unit; infinite if they are too large."""
 
         def scaled(curve: FloatArray) -> FloatArray:
             with np.errstate(over="ignore"):
