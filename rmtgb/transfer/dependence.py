@@ -13,6 +13,8 @@ from rmtgb._common import BoolArray, FloatArray, named
 #: Part of a feature's spread that those before it leave over, if it counts as its own. Fits square
 #: it, so that below this they lose more than half of all digits.
 COLLINEAR = 1e-5
+#: Part of a number's size below which it is taken for rounding.
+ROUNDING = 1e-12
 
 
 def own_parts(rows: FloatArray) -> FloatArray:

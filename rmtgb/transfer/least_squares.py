@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from rmtgb._common import FloatArray, IntArray, counted
-from rmtgb.transfer.dependence import name_dependent
+from rmtgb.transfer.dependence import ROUNDING, name_dependent
 
-#: Part of a number's size below which it is taken for rounding.
-ROUNDING = 1e-12
 #: Limits of the largest value of a column: fourth powers, and quotients of squares, stay numbers.
 _LEAST, _MOST = 1e-60, 1e60
 # Smallest eigenvalue of correlations, in units of their number, that is more than rounding.

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmtgb._common import FloatArray, check_integer
-from rmtgb.transfer.least_squares import ROUNDING
+from rmtgb.transfer.dependence import ROUNDING
 from rmtgb.transfer.problem import LinearTransferProblem, check_problem, check_weights
 from rmtgb.transfer.results import NetworkBound
 

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from rmtgb._common import FloatArray
-from rmtgb.transfer.least_squares import ROUNDING, Fits
+from rmtgb.transfer.dependence import ROUNDING
+from rmtgb.transfer.least_squares import Fits
 
 HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell at this sample size"
 # Of the probability that a verdict may be wrong, the part for "helps". It is by far the harder
