@@ -155,7 +155,9 @@ class Booster:
             self._collect(store, made)
             if pauses is not None and done == until < n_rounds:
                 pauses.act()
-            stopped = monitor.after_rounds(made) or bool(record.members["stopped"][0])
+            sums = record.arrays["losses"][0, done : done + 1]
+            means = self._state.training.mean_losses(sums[0]) if sums.size else None
+            stopped = monitor.after_rounds(made, means) or bool(record.members["stopped"][0])
         if stopping is None:
             return None
         losses = record.arrays["losses"][0, : done + 1]

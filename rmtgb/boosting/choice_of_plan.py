@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,14 @@ from rmtgb.boosting.plan import Plan, Planner
 from rmtgb.boosting.rows import TrainingSet
 from rmtgb.linear.fit import fit_mixed
 from rmtgb.tasks.descriptors import describe
+
+#: Largest number of trials: offsets alone, a linear part without and with stage 2, descriptors,
+#: thresholds, and the rounds at the rate of the fit.
+MOST_TRIALS = 6
+
+#: Share of the time that there is for the first trial, if it is limited: the fit of what it finds
+#: takes as long in the worst case, where nothing but that was tried.
+PLAIN_SHARE = 0.4
 
 
 def choose_plan(planner: Planner, plain: Plan) -> Plan:
@@ -30,16 +39,31 @@ def choose_plan(planner: Planner, plain: Plan) -> Plan:
     Plan
         Without lengths if none are to be chosen, or no task has a row to spare.
     """
+    if planner.settings.stopping is None:
+        return _choose(planner, plain)
+    with planner.monitor.trial("choice", MOST_TRIALS):
+        return _choose(planner, plain)
+
+
+def _choose(planner: Planner, plain: Plan) -> Plan:
+    """Return the plan that is preferred, with its lengths if any are to be chosen."""
+    monitor = planner.monitor
+    before = monitor.seconds_left()
     if planner.settings.stopping is not None:
-        plain = _with_lengths(planner, plain)
+        with monitor.limited(PLAIN_SHARE * before):
+            plain = _with_lengths(planner, "offsets", plain)
+    # a fit of what was found takes no longer than it took to find it
+    reserve = before - monitor.seconds_left() if before < math.inf else 0.0
     plan = plain
-    if _wants_linear(planner, plain):
-        plan = _with_linear(planner, plain)
-    if _wants_descriptors(planner, plain):
-        plan = _with_descriptors(planner, plain, plan)
-    if plan.lengths is None:
-        return plan
-    return _in_own_steps(planner, _with_thresholds(planner, plan))
+    with monitor.limited(monitor.seconds_left() - reserve):
+        if _wants_linear(planner, plain):
+            plan = _with_linear(planner, plain)
+        if _wants_descriptors(planner, plain):
+            plan = _with_descriptors(planner, plain, plan)
+        if plan.lengths is None:
+            return plan
+        plan = _with_thresholds(planner, plan)
+    return _in_own_steps(planner, plan, reserve)
 
 
 def _wants_linear(planner: Planner, plain: Plan) -> bool:
@@ -47,8 +71,9 @@ def _wants_linear(planner: Planner, plain: Plan) -> bool:
     kind = planner.settings.task_baseline
     if not may_have_linear(plain.rows, planner.settings):
         return False
-    chooses = plain.lengths is not None and planner.n_tasks > 1
-    return kind == "linear" or (kind == "auto" and chooses)
+    if kind == "auto" and plain.lengths is not None and planner.n_tasks > 1:
+        return planner.monitor.has_time_for("a linear mixed model")
+    return kind == "linear"
 
 
 def _with_linear(planner: Planner, plain: Plan) -> Plan:
@@ -56,7 +81,7 @@ def _with_linear(planner: Planner, plain: Plan) -> Plan:
 
     A search without stage 2 says whether it is worth a whole one.
     """
-    planner.monitor.tell("fitting a linear mixed model, which is one more feature")
+    planner.monitor.tell("fitting a linear mixed model")
     data = planner.linear_data(plain)
     linear = fit_mixed(data, planner.team)
     predictions = planner.linear_predictions(linear, data, plain)
@@ -64,21 +89,26 @@ def _with_linear(planner: Planner, plain: Plan) -> Plan:
     if plain.lengths is None:
         return other
     if planner.settings.task_baseline == "linear":
-        return _with_lengths(planner, other, plain.folds)
+        return _with_lengths(planner, "linear", other, plain.folds)
     without = replace(other, stages=replace(other.stages, n_iter_partition=0))
-    tried = _with_lengths(planner, without, plain.folds, plain.lengths)
-    if not is_better(tried, plain):
+    tried = _with_lengths(planner, "linear", without, plain.folds, plain.lengths)
+    if not _is_preferred(planner, "a linear mixed model as one more feature", tried, plain):
         return plain
     if other.stages.n_iter_partition > 0:
-        whole = _with_lengths(planner, other, plain.folds, tried.lengths, needs_partition=True)
+        whole = _with_lengths(
+            planner, "linear with stage 2", other, plain.folds, tried.lengths, needs_partition=True
+        )
         tried = min(tried, whole, key=validation_loss)
     return tried
 
 
 def _wants_descriptors(planner: Planner, plain: Plan) -> bool:
     """Tell whether trees are to see descriptors of tasks: there are some, and who decides."""
-    decided = planner.settings.task_descriptors is True or plain.lengths is not None
-    return decided and planner.descriptors is not None and planner.descriptors.size > 0
+    if planner.descriptors is None or planner.descriptors.size == 0:
+        return False
+    if planner.settings.task_descriptors is True:
+        return True
+    return plain.lengths is not None and planner.monitor.has_time_for("descriptors of tasks")
 
 
 def _with_descriptors(planner: Planner, plain: Plan, best: Plan) -> Plan:
@@ -86,7 +116,7 @@ def _with_descriptors(planner: Planner, plain: Plan, best: Plan) -> Plan:
 
     Those that a fold is judged with are of its training rows alone.
     """
-    planner.monitor.tell("describing tasks by numbers, which are more features")
+    planner.monitor.tell("describing tasks by numbers")
 
     def described(descriptors: FloatArray | None) -> Plan:
         added = replace(best.added, descriptors=descriptors)
@@ -101,11 +131,12 @@ def _with_descriptors(planner: Planner, plain: Plan, best: Plan) -> Plan:
     must_win = planner.settings.task_descriptors == "auto"
     judged = _judged(
         planner,
+        "descriptors",
         replace(best, stages=plain.stages),
         training_sets,
         best.lengths if must_win else None,
     )
-    if not must_win or is_better(judged, best):
+    if not must_win or _is_preferred(planner, "descriptors of tasks", judged, best):
         return replace(described(planner.descriptors), folds=judged.folds, lengths=judged.lengths)
     return best
 
@@ -116,17 +147,21 @@ def _with_thresholds(planner: Planner, plan: Plan) -> Plan:
     if plan.lengths.shared + plan.lengths.partition == 0:
         return plan
     for kind in planner.settings.stages.common_threshold_kinds[1:]:
-        planner.monitor.tell("trying the other kind of thresholds in stages 1 and 2")
+        what = f"{'random' if kind else 'all'} thresholds in stages 1 and 2"
+        if not planner.monitor.has_time_for(what):
+            break
         other = replace(plan, stages=plan.stages.with_common_thresholds(kind))
         search = _search(planner, other, plan.folds, other.stages.coarse_steps)
-        other = replace(other, lengths=search.measure(plan.lengths, plan.lengths))
-        if is_better(other, plan):
+        with planner.monitor.trial("thresholds", search.most_stages):
+            other = replace(other, lengths=search.measure(plan.lengths, plan.lengths))
+        if _is_preferred(planner, what, other, plan):
             plan = other
     return plan
 
 
 def _with_lengths(
     planner: Planner,
+    name: str,
     plan: Plan,
     like: Sequence[Fold] | None = None,
     simpler: StageLengths | None = None,
@@ -140,11 +175,12 @@ def _with_lengths(
     training_sets = planner.training_sets(plan, like)
     if not training_sets:  # no task has a row to spare
         return plan
-    return _judged(planner, plan, training_sets, simpler, needs_partition)
+    return _judged(planner, name, plan, training_sets, simpler, needs_partition)
 
 
 def _judged(
     planner: Planner,
+    name: str,
     plan: Plan,
     training_sets: Sequence[TrainingSet],
     simpler: StageLengths | None,
@@ -153,16 +189,29 @@ def _judged(
     """Return a plan with what is chosen, in large steps, on validation rows."""
     folds = [Fold(rows, planner.baseline(rows)) for rows in training_sets]
     search = _search(planner, plan, folds, plan.stages.coarse_steps)
-    return replace(plan, folds=folds, lengths=search.choose(simpler, needs_partition))
+    with planner.monitor.trial(name, search.most_stages):
+        return replace(plan, folds=folds, lengths=search.choose(simpler, needs_partition))
 
 
-def _in_own_steps(planner: Planner, plan: Plan) -> Plan:
-    """Return a plan with lengths of the way that was chosen, at the rate of the fit."""
-    if plan.stages.coarse_steps == 1.0:
+def _in_own_steps(planner: Planner, plan: Plan, reserve: float) -> Plan:
+    """Return a plan with lengths of the way that was chosen, at the rate of the fit.
+
+    That takes as long as the fit with them. If it takes more than half of the time that is left,
+    or leaves less than is reserved, the plan is fitted in the steps that it was compared in.
+    """
+    monitor, steps = planner.monitor, plan.stages.coarse_steps
+    if steps == 1.0:
         return plan
     assert plan.lengths is not None
     search = _search(planner, plan, plan.folds, 1.0)
-    return replace(plan, lengths=search.measure(plan.lengths))
+    half = monitor.seconds_left() / 2.0
+    with monitor.limited(half if half >= reserve else 0.0):
+        if monitor.has_time_for("rounds at the learning rate of the fit"):
+            with monitor.trial("own rate", search.most_stages):
+                lengths = search.measure(plan.lengths)
+            if monitor.seconds_left() >= half:
+                return replace(plan, lengths=lengths)
+    return replace(plan, stages=plan.stages.in_steps(steps))
 
 
 def _search(planner: Planner, plan: Plan, folds: Sequence[Fold], steps: float) -> LengthSearch:
@@ -187,8 +236,14 @@ def validation_loss(plan: Plan) -> float:
     return plan.lengths.loss
 
 
-def is_better(plan: Plan, simpler: Plan) -> bool:
-    """Tell whether validation rows prefer a plan to a simpler one."""
+def _is_preferred(planner: Planner, what: str, plan: Plan, simpler: Plan) -> bool:
+    """Tell whether validation rows prefer a plan to a simpler one; say so."""
     assert plan.lengths is not None
     assert simpler.lengths is not None
-    return plan.lengths.beat(simpler.lengths)
+    is_better = plan.lengths.beat(simpler.lengths)
+    loss, before = (
+        f"{planner.monitor.loss_as_given(validation_loss(p)):.6g}" for p in (plan, simpler)
+    )
+    verdict = "kept" if is_better else "dropped"
+    planner.monitor.tell(f"{what}: {verdict}, validation loss {loss}, without {before}")
+    return is_better

@@ -70,6 +70,7 @@ def fit_rows(
     settings = replace(settings, loss=settings.loss.in_unit(unit))
     rows = rows.in_unit(unit)
     validation = None if validation is None else validation.in_unit(unit)
+    monitor.unit, monitor.degree = unit, settings.loss.degree
     planner = Planner(n_tasks, settings, Seeds.draw(rng), team, monitor)
     if former is None:
         result = _fit_anew(planner, rows, validation, unit)
@@ -147,7 +148,10 @@ def _fit_stages(
         task_rounds = np.maximum(0, stages.n_iter_task - former.task_specific.n_rounds)
     else:
         task_rounds = lengths.task
-    model = fit_three_stages(state, former, stages, task_rounds, planner.seeds, planner.monitor)
+    monitor = planner.monitor
+    # what was chosen is fitted to its end: time was left for that
+    with monitor.limited(monitor.seconds_left() if lengths is None else np.inf):
+        model = fit_three_stages(state, former, stages, task_rounds, planner.seeds, monitor)
     if lengths is None:
         lengths = StageLengths(
             model.shared.n_rounds,

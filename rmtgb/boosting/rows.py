@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtgb._common import BoolArray, FloatArray, IntArray
+from rmtgb.boosting.monitor import MeanLosses
 from rmtgb.engine.record import Array, copy, empty
 from rmtgb.engine.team import Team
 from rmtgb.losses import Loss
@@ -216,6 +217,11 @@ class TrainingSet:
     def task_weight(self) -> FloatArray:
         """Training weight of each task, shape (n_tasks,)."""
         return self.sum_by_task(self.weight)
+
+    def mean_losses(self, sums: FloatArray) -> MeanLosses:
+        """Return means of losses, of their sums over training and over validation rows."""
+        weights = self.weight.sum(), self.validation_weight.sum()
+        return MeanLosses(float(sums[0] / weights[0]), float(sums[1] / weights[1]))
 
     def sum_by_task(self, values: Array) -> Array:
         """Return sums over the rows of each task, along the last axis."""

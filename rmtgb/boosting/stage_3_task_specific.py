@@ -10,6 +10,7 @@ import numpy as np
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.booster import CODES_PER_CALL
 from rmtgb.boosting.kernels.rounds import boost
+from rmtgb.boosting.monitor import MeanLosses, Monitor
 from rmtgb.boosting.parts import TaskEnsembles
 from rmtgb.boosting.records import BOOST
 from rmtgb.boosting.rows import BoostState
@@ -47,6 +48,7 @@ def boost_tasks(
     trees: TreeSettings,
     seed: int,
     n_rounds: IntArray,
+    monitor: Monitor,
     former: TaskEnsembles | None = None,
 ) -> TaskEnsembles:
     """Add ``K_t(x)`` to the raw prediction: for each task trees on its own rows.
@@ -59,6 +61,9 @@ def boost_tasks(
     seed : int
     n_rounds : ndarray of int64 of shape (n_tasks,)
         New rounds of each task.
+    monitor : Monitor
+        Told of as many rounds as the largest number of a task, by the share of the work that is
+        done: tasks take turns. If it ends the stage, those that have not had theirs go without.
     former : TaskEnsembles, optional
         What is to be continued.
 
@@ -74,8 +79,18 @@ def boost_tasks(
     n_tasks, n_outputs = state.training.n_tasks, state.training.loss.n_outputs
     if former is None:
         former = TaskEnsembles.empty(n_tasks, n_outputs)
-    booster = TaskBooster(state, trees, seed, former.n_rounds, int(n_rounds.max(initial=0)))
-    grown = [GrownTrees(former.trees, former.tasks), *booster.run(0, n_rounds)]
+    longest = int(n_rounds.max(initial=0))
+    booster = TaskBooster(state, trees, seed, former.n_rounds, longest)
+    grown = [GrownTrees(former.trees, former.tasks)]
+    # trees times rows of their tasks, as work to be done, and rounds that were told of
+    n_rows = np.diff(state.training.offsets)
+    work, done, told = int(n_rows @ n_rounds) * n_outputs, 0, 0
+    for part in booster.run(0, n_rounds):
+        grown.append(part)
+        done += int(n_rows[part.tasks].sum())
+        if monitor.after_rounds(longest * done // work - told):
+            break
+        told = longest * done // work
     return TaskEnsembles.sorted_by_task(
         Ensemble.joined([part.trees for part in grown]),
         np.concatenate([part.tasks for part in grown]),
@@ -89,6 +104,7 @@ def watch_tasks(
     seed: int,
     limit: int,
     rounds_per_look: int,
+    monitor: Monitor,
     enough: Callable[[FloatArray], bool],
 ) -> FloatArray:
     """Look at the losses of stage 3, round by round; no trees are kept.
@@ -101,6 +117,8 @@ def watch_tasks(
         The largest number of rounds.
     rounds_per_look : int
         Rounds between two looks at the losses.
+    monitor : Monitor
+        Told of the rounds at every look; may end the stage.
     enough : callable
         Asked at every look, with the losses so far, whether there are enough.
 
@@ -119,8 +137,10 @@ def watch_tasks(
         for _ in booster.run(done, np.full(n_tasks, made)):
             pass
         done += made
-        if done == limit or enough(booster.losses[:, : done + 1]):
-            return booster.losses[:, : done + 1]
+        losses = booster.losses[:, : done + 1]
+        is_told_to_stop = monitor.after_rounds(made, booster.mean_losses(done))
+        if is_told_to_stop or done == limit or enough(losses):
+            return losses
 
 
 class TaskBooster:
@@ -184,6 +204,10 @@ class TaskBooster:
             Record(BOOST, None, state.arrays),
             Record(GROW, None, grower_arrays(training.binned)),
         ]
+
+    def mean_losses(self, done: int) -> MeanLosses:
+        """Return the losses of all tasks after some rounds."""
+        return self._training.mean_losses(self.losses[:, done].sum(axis=0))
 
     def run(self, first_round: int, n_rounds: IntArray) -> Iterator[GrownTrees]:
         """Make rounds of every task, some of them at a time.

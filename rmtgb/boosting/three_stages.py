@@ -49,11 +49,10 @@ def fit_three_stages(
         partition, tasks, _ = boost_partition(
             state, settings, seeds.partition, monitor, former.partition
         )
-    with monitor.stage("task", 1):
+    with monitor.stage("task", int(task_rounds.max(initial=0))):
         task_specific = boost_tasks(
-            state, settings.task_trees, seeds.task, task_rounds, former.task_specific
+            state, settings.task_trees, seeds.task, task_rounds, monitor, former.task_specific
         )
-        monitor.after_rounds(1)
     return replace(
         former, tasks=tasks, shared=shared, partition=partition, task_specific=task_specific
     )

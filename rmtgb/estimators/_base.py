@@ -25,6 +25,7 @@ from rmtgb.boosting.model import ThreeStageModel
 from rmtgb.boosting.rows import Rows
 from rmtgb.boosting.settings import FitSettings, StageSettings, Stopping
 from rmtgb.engine.team import Team, cores_for_worker
+from rmtgb.estimators._callbacks import CallbackContexts
 from rmtgb.estimators._constraints import COMMON_CONSTRAINTS, SPLITTERS
 from rmtgb.estimators._continuation import check_continuation
 from rmtgb.estimators._features import FeatureArray
@@ -131,13 +132,16 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             the values of a feature.
         """
         self._validate_params()
-        context = self._init_callback_context(max_subtasks=3)
-        progress = FitProgress(self, context, X, y, sample_weight)
-        with progress.whole_fit():
+        # a choice, and three stages
+        context = self._init_callback_context(max_subtasks=4 if self.early_stopping else 3)
+        callbacks = CallbackContexts(self, context, X, y, sample_weight)
+        progress = FitProgress(self, callbacks)
+        with callbacks.whole_fit():
             fitted = copy.copy(self)
             validation = (X_val, y_val, task_val, sample_weight_val)
             fitted._fit(X, y, task, sample_weight, groups, validation, progress)
             fitted._params_of_fit = copy.deepcopy(self.get_params(deep=False))
+            progress.warn_of_time()
             self.__dict__ = fitted.__dict__  # at once: an interrupt comes before or after
         return self
 

@@ -47,6 +47,7 @@ COMMON_CONSTRAINTS: dict[str, Any] = {
     "validation_split": [StrOptions({"random", "last"})],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
     "unknown_task": [StrOptions({"shared", "error"})],
     "warm_start": ["boolean"],
     "n_jobs": [

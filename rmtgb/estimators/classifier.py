@@ -112,6 +112,11 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         Rounds without improvement on the validation rows after which a stage has ended.
     tol : float, default=1e-07
         Relative improvement that counts, >= 0.
+    max_seconds : float or None, default=None
+        Time that a fit may take, > 0. When it is up, the fit ends with the best model so far,
+        and a ConvergenceWarning says what was left out, which depends on the machine. A fit may
+        take a little longer, for time is looked at between rounds, and the compilation of kernels
+        at a first fit counts.
     unknown_task : {"shared", "error"}, default="shared"
         What to do with rows of tasks that were not in the training rows, see above.
     warm_start : bool, default=False
@@ -124,7 +129,8 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     random_state : int, Generator, RandomState or None, default=None
         Decides which rows validate and what is drawn.
     verbose : int, default=0
-        Whether to print a line per stage.
+        Whether to print what is being done: every stage and decision, and within stages one line
+        per second, with losses where rows validate.
 
     Attributes
     ----------
@@ -234,6 +240,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         validation_split: str = "random",
         n_iter_no_change: int = 100,
         tol: float = 1e-7,
+        max_seconds: float | None = None,
         unknown_task: str = "shared",
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -267,6 +274,7 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.max_seconds = max_seconds
         self.unknown_task = unknown_task
         self.warm_start = warm_start
         self.n_jobs = n_jobs

@@ -4,14 +4,19 @@ import builtins
 import importlib
 import re
 import sys
+import time
+import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from rmtgb import RMTGBRegressor, _compat
-from rmtgb.boosting.choose import search
-from rmtgb.estimators._progress import FitProgress
+from rmtgb.boosting import stage_3_task_specific
+from rmtgb.estimators import _progress
+from rmtgb.estimators._callbacks import CallbackContexts
+from rmtgb.estimators._progress import STEPS, FitProgress
 from tests.estimators.data import few_rounds, school
 
 pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9 has no callbacks")
@@ -73,7 +78,7 @@ class TestContexts:
             ("fit", "partition"),
             *[("fit", "partition", "round")] * 4,
             ("fit", "task"),
-            ("fit", "task", "round"),
+            *[("fit", "task", "round")] * 4,
         ]
         assert sorted(recorder.ended) == sorted(recorder.begun)
         assert recorder.ended[-1] == ("fit",)
@@ -90,10 +95,29 @@ class TestContexts:
         model = fit(recorder, data)
         np.testing.assert_array_equal(recorder.predicted, model.predict(data.X))
 
-    def test_early_stopping_shows_the_final_fit_only(self, data):
+    def test_early_stopping_shows_what_is_tried_and_then_the_fit(self, data):
         recorder = Recorder()
         model = fit(recorder, data, early_stopping=True)
-        assert recorder.ended.count(("fit", "shared", "round")) == model.n_iter_shared_
+        for stage, n_rounds in zip(
+            ("shared", "partition", "task"),
+            (model.n_iter_shared_, model.n_iter_partition_, model.n_iter_task_.max()),
+            strict=True,
+        ):
+            assert recorder.ended.count(("fit", stage, "round")) == n_rounds
+        tried = [path[2] for path in recorder.ended if path[:2] == ("fit", "choice") and path[2:]]
+        assert list(dict.fromkeys(tried))[:2] == ["offsets", "linear"]
+        assert ("fit", "choice", "offsets", "task") in recorder.ended
+        assert recorder.begun.index(("fit", "choice")) < recorder.begun.index(("fit", "shared"))
+        assert sorted(recorder.ended) == sorted(recorder.begun)
+
+    def test_no_more_parts_than_were_announced(self, data):
+        """What scikit-learn would refuse; as many as there can be, with cross-validation."""
+        few = np.arange(len(data.y)) % 7 == 0
+        recorder = Recorder()
+        model = RMTGBRegressor(task_feature="school", random_state=0, task_descriptors=True)
+        model.set_callbacks(recorder).fit(data.X[few], data.y[few])
+        stages = [path for path in recorder.ended if path[:3] == ("fit", "choice", "offsets")]
+        assert stages.count(("fit", "choice", "offsets", "shared")) > STEPS, "folds"
 
     def test_warm_start_shows_the_rounds_to_come(self, data):
         recorder = Recorder()
@@ -116,6 +140,20 @@ class TestContexts:
 
 
 class TestStopping:
+    def test_a_stage_that_is_tried(self, data):
+        stop = Recorder(lambda path, number: path[2:] == ("offsets", "shared"))
+        settings = few_rounds(40) | {"early_stopping": True, "task_baseline": "shrunken"}
+        settings |= {"n_iter_partition": 0, "n_iter_task": 0, "task_descriptors": False}
+        stopped, whole = (fit(recorder, data, **settings) for recorder in (stop, Recorder()))
+        assert stopped.n_iter_shared_ <= whole.n_iter_shared_
+        assert len(stopped.train_score_["shared"]) < len(whole.train_score_["shared"])
+
+    def test_stage_3_leaves_tasks_without_trees(self, data, monkeypatch):
+        monkeypatch.setattr(stage_3_task_specific, "NODES_PER_CALL", 1)  # a task at a time
+        recorder = Recorder(lambda path, number: path == ("fit", "task", "round"))
+        model = fit(recorder, data)
+        assert 0 < model.n_iter_task_.sum() < 5 * 4
+
     @pytest.mark.parametrize("stage", ["shared", "partition"])
     def test_a_stage(self, data, stage):
         recorder = Recorder(lambda path, number: path == ("fit", stage, "round") and number == 1)
@@ -194,54 +232,168 @@ def test_scoring_monitor(data):
 
 def test_verbose(data, capsys):
     RMTGBRegressor(task_feature="school", **few_rounds(3), verbose=1).fit(data.X, data.y)
-    assert capsys.readouterr().out.splitlines() == [
-        "[RMTGBRegressor] shared: 3 of 3 rounds",
-        "[RMTGBRegressor] partition: 3 of 3 rounds",
-        "[RMTGBRegressor] task: 1 of 1 rounds",
+    assert texts(capsys.readouterr().out)[-3:] == [
+        "shared: 3 of 3 rounds",
+        "partition: 3 of 3 rounds",
+        "task: 3 of 3 rounds",
     ]
 
 
-def test_verbose_tells_of_the_linear_mixed_model(data, capsys):
+def texts(printed):
+    """The lines of a fit, without its name and the seconds."""
+    found = [
+        re.fullmatch(r"\[RMTGBRegressor\] +([\d.]+) s  (.*)", line)
+        for line in printed.splitlines()
+    ]
+    seconds = [float(line[1]) for line in found]
+    assert seconds == sorted(seconds)
+    return [line[2] for line in found]
+
+
+def test_verbose_tells_what_was_decided(data, capsys):
+    settings = few_rounds(3) | {"early_stopping": True, "verbose": 1}
+    model = RMTGBRegressor(task_feature="school", random_state=0, **settings)
+    model.fit(data.X, data.y * 1024)
+    lines = texts(capsys.readouterr().out)
+    number = r"([\d.e+-]+)"
+    decided = rf"(kept|dropped), validation loss {number}, without {number}"
+    linear = [
+        re.fullmatch(rf"choice: a linear mixed model as one more feature: {decided}", line)
+        for line in lines
+    ]
+    (found,) = [line for line in linear if line]
+    # of targets as given, not in the unit of the fit
+    assert float(found[3]) > 0.01 * np.square(1024 * np.std(data.y))
+    assert (found[1] == "kept") >= (float(found[2]) < float(found[3]))
+    assert any(re.fullmatch(rf"choice: descriptors of tasks: {decided}", line) for line in lines)
+    assert any(re.fullmatch(rf"choice: all thresholds .*: {decided}", line) for line in lines)
+
+
+def test_verbose_tells_of_rounds_while_they_are_made(data, capsys, monkeypatch):
+    """A line for each call of a kernel, if a second were over."""
+    monkeypatch.setattr(_progress, "SECONDS_PER_LINE", 0.0)
     settings = few_rounds(3) | {"early_stopping": True, "verbose": 1}
     RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
-    printed = capsys.readouterr().out.splitlines()
-    assert "[RMTGBRegressor] fitting a linear mixed model, which is one more feature" in printed
+    lines = texts(capsys.readouterr().out)
+    of_trials = [line for line in lines if re.match("choice/.*/(shared|partition|task): ", line)]
+    what = r"choice/[a-z 2]+/\w+: \d of \d rounds, training loss [\d.]+, validation loss [\d.]+"
+    assert all(re.fullmatch(what, line) for line in of_trials)
+    stages = {line.split(":")[0] for line in of_trials}
+    assert stages >= {f"choice/offsets/{name}" for name in ("shared", "partition", "task")}
 
 
-def test_verbose_tells_of_the_search_for_lengths_while_it_goes_on(data, capsys, monkeypatch):
-    """A line for each thing that was tried, before the next is; then the stages of the fit."""
-    printed, watch = [], search.watch_tasks
+def test_no_more_than_a_line_per_second_on_rounds(data, capsys):
+    settings = few_rounds(3) | {"early_stopping": True, "verbose": 1}
+    model = RMTGBRegressor(task_feature="school", random_state=0, **settings)
+    start = time.perf_counter()
+    model.fit(data.X, data.y)
+    seconds = time.perf_counter() - start
+    lines = texts(capsys.readouterr().out)
+    assert len([line for line in lines if line.startswith("choice/")]) <= seconds
 
-    def note(*arguments):
-        printed.append(capsys.readouterr().out.splitlines())
-        return watch(*arguments)
 
-    monkeypatch.setattr(search, "watch_tasks", note)
-    settings = few_rounds(3) | {"early_stopping": True, "splitter": "best"}
-    settings |= {"task_baseline": "shrunken", "task_descriptors": False, "verbose": 1}
-    RMTGBRegressor(task_feature="school", random_state=0, **settings).fit(data.X, data.y)
-    searches, *between, last = [*printed, capsys.readouterr().out.splitlines()]
-    assert len(searches) >= 3  # stage 1, and stage 2 with and without it, before any stage 3
-    what = (
-        r"(shared|partition)(, after \d+ of stage shared)?: \d+ rounds at rate 0.3, "
-        r"validation loss [\d.e+-]+"
+def test_losses_are_those_of_the_rows(data, capsys, monkeypatch):
+    """Before the first tree offsets are means: the loss is half the variance around these."""
+    monkeypatch.setattr(_progress, "SECONDS_PER_LINE", 0.0)
+    model = RMTGBRegressor(
+        task_feature="school",
+        n_iter_shared=0,
+        n_iter_partition=0,
+        n_iter_task=1,
+        task_baseline="global",
+        learning_rate=1e-12,
+        verbose=1,
+        early_stopping=True,
     )
-    for line in searches:
-        assert re.fullmatch(rf"\[RMTGBRegressor\] choosing lengths: {what}", line)
-    for lines in between:
-        assert [line.startswith("[RMTGBRegressor] choosing lengths: task") for line in lines] == [
-            True
-        ]
-    assert last[-3].startswith("[RMTGBRegressor] shared: ")
+    held_out = np.arange(len(data.y)) % 3 == 0
+    known, y_val = data.X[~held_out], 1000.0 * data.y[held_out]
+    model.fit(known, 1000.0 * data.y[~held_out], X_val=data.X[held_out], y_val=y_val)
+    line = next(line for line in texts(capsys.readouterr().out) if "validation loss" in line)
+    training, validation = (float(number) for number in re.findall(r"loss ([\d.e+]+)", line))
+    y = 1000.0 * data.y[~held_out]
+    halves = 0.5 * np.square(y - y.mean()).mean(), 0.5 * np.square(y_val - y.mean()).mean()
+    assert (training, validation) == pytest.approx(halves, rel=1e-4)
+
+
+class TestTimeLimit:
+    """What is left out when time is up, with a clock that shows what the test says."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """A clock that goes on by a second whenever it is asked."""
+
+        class Clock:
+            now = 0.0
+            step = 1.0
+
+            def perf_counter(self):
+                self.now += self.step
+                return self.now
+
+        clock = Clock()
+        monkeypatch.setattr(_progress, "time", clock)
+        return clock
+
+    def fit(self, data, max_seconds, **settings):
+        settings = few_rounds(4) | {"early_stopping": True} | settings
+        model = RMTGBRegressor(
+            task_feature="school", random_state=0, max_seconds=max_seconds, **settings
+        )
+        return model.fit(data.X, data.y)
+
+    @pytest.mark.parametrize("max_seconds", [1, 20, 40, 60, 100])
+    def test_a_model_whatever_the_time(self, data, clock, max_seconds):
+        with pytest.warns(ConvergenceWarning, match=f"max_seconds={max_seconds} was not enough"):
+            model = self.fit(data, max_seconds)
+        assert model.score(data.X, data.y) > 0.0
+
+    def test_enough_time_changes_no_bit(self, data, clock):
+        clock.step = 1e-9
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            limited = self.fit(data, 1000.0)
+        free = self.fit(data, None)
+        np.testing.assert_array_equal(limited.predict(data.X), free.predict(data.X))
+
+    def test_no_time_at_all_leaves_out_what_is_tried(self, data, clock):
+        with pytest.warns(ConvergenceWarning) as caught:
+            self.fit(data, 1.0)
+        text = str(caught[0].message)
+        for what in (
+            "more rounds of choice/offsets/shared",
+            "a linear mixed model",
+            "descriptors of tasks",
+            "rounds at the learning rate of the fit",
+        ):
+            assert what in text
+        assert caught[0].filename == __file__
+
+    def test_stages_of_fixed_lengths_end(self, data, clock):
+        clock.step = 1.0
+        with pytest.warns(ConvergenceWarning, match="Left out: more rounds of shared; "):
+            model = self.fit(data, 3.0, early_stopping=False)
+        assert 0 < model.n_iter_shared_ <= 4
+        assert model.score(data.X, data.y) > 0.0
+
+    def test_an_error_leaves_the_estimator_as_it_was(self, data, clock):
+        model = self.fit(data, None)
+        before = model.predict(data.X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(ConvergenceWarning):
+                model.set_params(max_seconds=1.0).fit(data.X, data.y)
+        np.testing.assert_array_equal(model.predict(data.X), before)
 
 
 class TestWithoutCallbacks:
     def test_progress_without_a_context(self, data, capsys):
-        progress = FitProgress(RMTGBRegressor(verbose=1), None, data.X, data.y, None)
+        model = RMTGBRegressor(verbose=1)
+        callbacks = CallbackContexts(model, None, data.X, data.y, None)
+        progress = FitProgress(model, callbacks)
         assert not progress.every_round
-        with progress.whole_fit(), progress.stage("shared", 3):
+        with callbacks.whole_fit(), progress.stage("shared", 3):
             assert [progress.after_rounds(1), progress.after_rounds(1)] == [False, False]
-        assert capsys.readouterr().out == "[RMTGBRegressor] shared: 2 of 3 rounds\n"
+        assert texts(capsys.readouterr().out) == ["shared: 2 of 3 rounds"]
 
     def test_what_stands_in_below_scikit_learn_1_9(self, monkeypatch):
         ordinary = builtins.__import__

@@ -101,7 +101,7 @@ class LengthSearch:
     seeds : Seeds
         Used as in :func:`~rmtgb.boosting.three_stages.fit_three_stages`.
     monitor : Monitor
-        Told of what was tried.
+        Told of every round.
     team : Team
     """
 
@@ -111,6 +111,12 @@ class LengthSearch:
     seeds: Seeds
     monitor: Monitor
     team: Team
+
+    @property
+    def most_stages(self) -> int:
+        """Largest number of stages that are fitted: all ways, and stage 3 at the end of each."""
+        kinds = len(self.settings.task_threshold_kinds)
+        return len(self.folds) * (3 + 4 + kinds - 1)
 
     def choose(
         self, simpler: StageLengths | None = None, needs_partition: bool = False
@@ -222,14 +228,15 @@ class _Search:
                 if False in uses or limit == 0:
                     self.paths[*key, False] = path.without(name)
                 if True in uses and limit > 0:
-                    self.paths[*key, True] = self._extended(path, name, boost, seed)
+                    self.paths[*key, True] = self._extended(path, name, boost, limit, seed)
 
-    def _extended(self, path: _Path, name: str, boost: Callable[..., Any], seed: int) -> _Path:
+    def _extended(
+        self, path: _Path, name: str, boost: Callable[..., Any], limit: int, seed: int
+    ) -> _Path:
         of = self._of
         self._state.raw[:] = path.raw
-        *_, curve = boost(self._state, of.settings, seed, Monitor(), stopping=of.stopping)
-        best = curve.losses[curve.best_round, VALIDATION] / self._weight
-        self._tell(name, path.rounds, f"{curve.best_round} rounds", best)
+        with of.monitor.stage(name, limit):
+            *_, curve = boost(self._state, of.settings, seed, of.monitor, stopping=of.stopping)
         return path.extended(name, curve)
 
     def finish(self, key: _Key, random_thresholds: bool) -> FloatArray:
@@ -241,24 +248,17 @@ class _Search:
             limit = of.settings.n_iter_task
             self._state.raw[:] = path.raw
             best = min([self._loss_to_beat, *map(self.loss, self._tried.values())])
-            losses = watch_tasks(
-                self._state,
-                of.settings.with_task_thresholds(random_thresholds).task_trees,
-                of.seeds.task,
-                limit,
-                of.stopping.rounds_per_look,
-                partial(self._is_enough, limit, best),
-            )
-            self._tried[tried] = losses
-            self._tell("task", path.rounds, f"{losses.shape[1] - 1} rounds", self.loss(losses))
+            with of.monitor.stage("task", limit):
+                self._tried[tried] = watch_tasks(
+                    self._state,
+                    of.settings.with_task_thresholds(random_thresholds).task_trees,
+                    of.seeds.task,
+                    limit,
+                    of.stopping.rounds_per_look,
+                    of.monitor,
+                    partial(self._is_enough, limit, best),
+                )
         return self._tried[tried]
-
-    def _tell(self, name: str, before: dict[str, int], what: str, loss: float) -> None:
-        rate = f"{self._of.settings.common_trees.learning_rate:g}"
-        after = "".join(f", after {n} of stage {stage}" for stage, n in before.items() if n)
-        self._of.monitor.tell(
-            f"choosing lengths: {name}{after}: {what} at rate {rate}, validation loss {loss:.6g}"
-        )
 
     def loss(self, losses: FloatArray) -> float:
         """Return the mean validation loss of losses of stage 3."""
