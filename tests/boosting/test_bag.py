@@ -53,7 +53,7 @@ def boosted(stage, seed, subsample=SUBSAMPLE, weight=None):
             partition, tasks, _ = boost_partition(state, settings, seed, Monitor())
             return (partition.sides, tasks.theta_start), training
         else:
-            grown = boost_tasks(state, trees, seed, np.ones(3, np.int64)).trees
+            grown = boost_tasks(state, trees, seed, np.ones(3, np.int64), Monitor()).trees
     return grown, training
 
 

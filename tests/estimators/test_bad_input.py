@@ -243,6 +243,7 @@ BAD_PARAMETERS = {
     "early_stopping": "yes",
     "validation_fraction": 1.0,
     "validation_split": "first",
+    "max_seconds": 0,
     "n_iter_no_change": 0,
     "tol": -1.0,
     "unknown_task": "ignore",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtgb import RMTGBRegressor
+from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.rows import BoostState, TrainingSet
 from rmtgb.boosting.stage_3_task_specific import boost_tasks
 from rmtgb.engine.team import Team
@@ -112,7 +113,7 @@ class TestTrainingRows:
         )
         with Team(n_members) as team:
             state = BoostState(training, no_baseline(4), team)
-            ensembles = boost_tasks(state, trees, 0, np.array([3, 2, 0, 3]))
+            ensembles = boost_tasks(state, trees, 0, np.array([3, 2, 0, 3]), Monitor())
         Z = problem.mapper().standardizer.transform(problem.X)
         rows = RowsToPredict(problem.X, Z, 1, task_codes.astype(np.int64))
         ensembles.add_to(rows)
