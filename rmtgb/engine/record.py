@@ -9,6 +9,7 @@ one structure for each member of a team; and kernels find an array by its name w
 :func:`array_of`. A size is written down once for all arrays that have it.
 """
 
+import math
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ GUARDS_VARIABLE = "RMTGB_GUARDS"
 #: Bytes of a guard on each side of an array: a write past an end mostly begins at the end.
 GUARD_BYTES = 4096
 GUARD_VALUE = 0xA5
+UNTOUCHED = bytes([GUARD_VALUE]) * GUARD_BYTES
 
 _layouts: dict[frozenset[str], "Layout"] = {}
 _guards: dict[int, "weakref.ref[Array]"] = {}
@@ -153,13 +155,17 @@ class Record:
         known = dict.fromkeys(layout.sizes, 0) | sizes | layout.sizes_of(self.arrays)
         if any(known[name] != size for name, size in sizes.items()):
             raise ValueError(f"sizes {sizes} of {layout.name} contradict those of arrays {known}.")
+        are_guarded = guards_are_on()
+        new = _empty_with_guards if are_guarded else np.empty
         for name, (dtype, shape) in layout.arrays.items():
             if name not in self.arrays:
                 lengths = [known[size] if isinstance(size, str) else size for size in shape]
-                self.arrays[name] = empty(lengths, dtype)
+                self.arrays[name] = new(lengths, dtype)
         self._lent: dict[str, tuple[Array, Array]] = {}
-        if guards_are_on():
+        self._guards: list[tuple[str, str, Array]] = []
+        if are_guarded:
             self._guard_what_was_lent()
+            self._note_guards()
         record = np.zeros((), layout.dtype)
         for name, array in self.arrays.items():
             dtype = layout.arrays[name][0]
@@ -178,6 +184,14 @@ class Record:
                 self.arrays[name] = copy(array)
                 self._lent[name] = self.arrays[name], array
 
+    def _note_guards(self) -> None:
+        """Take note of the guards of all arrays, by name and side."""
+        for name, array in self.arrays.items():
+            buffer = _buffer_of(array)
+            if buffer is not None:
+                self._guards.append((name, "before", buffer[:GUARD_BYTES]))
+                self._guards.append((name, "behind", buffer[-GUARD_BYTES:]))
+
     def check_guards(self) -> None:
         """Tell whether kernels have kept to the arrays; free of cost without guards.
 
@@ -186,21 +200,13 @@ class Record:
         RuntimeError
             If something was written before or behind an array, or to one that was lent.
         """
-        if not guards_are_on():
-            return
-        for name, array in self.arrays.items():
-            buffer = _buffer_of(array)
-            if buffer is None:
-                continue
-            for where, guard in (
-                ("before", buffer[:GUARD_BYTES]),
-                ("behind", buffer[-GUARD_BYTES:]),
-            ):
-                if np.any(guard != GUARD_VALUE):
-                    raise RuntimeError(
-                        f"a kernel wrote {where} the array {name} of {self._layout.name}, "
-                        f"{array.dtype} of shape {array.shape}."
-                    )
+        for name, where, guard in self._guards:
+            if guard.tobytes() != UNTOUCHED:
+                array = self.arrays[name]
+                raise RuntimeError(
+                    f"a kernel wrote {where} the array {name} of {self._layout.name}, "
+                    f"{array.dtype} of shape {array.shape}."
+                )
         for name, (ours, theirs) in self._lent.items():
             if ours.tobytes() != theirs.tobytes():
                 raise RuntimeError(
@@ -229,11 +235,13 @@ def guards_are_on() -> bool:
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike) -> Array:
     """Return a new C-ordered array for kernels to write to, as ``numpy.empty``."""
-    if not guards_are_on():
-        return np.empty(shape, dtype)
+    return _empty_with_guards(shape, dtype) if guards_are_on() else np.empty(shape, dtype)
+
+
+def _empty_with_guards(shape: int | Sequence[int], dtype: DTypeLike) -> Array:
     dtype = np.dtype(dtype)
-    lengths = [shape] if isinstance(shape, int | np.integer) else [int(n) for n in shape]
-    size = int(np.prod(lengths, dtype=np.int64)) * dtype.itemsize
+    lengths = [shape] if isinstance(shape, int | np.integer) else shape
+    size = math.prod(int(length) for length in lengths) * dtype.itemsize
     buffer = np.full(size + 2 * GUARD_BYTES, GUARD_VALUE, np.uint8)
     array = buffer[GUARD_BYTES : GUARD_BYTES + size].view(dtype).reshape(lengths)
     address = array.ctypes.data

@@ -132,8 +132,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
             the values of a feature.
         """
         self._validate_params()
-        # a choice, and three stages
-        context = self._init_callback_context(max_subtasks=4 if self.early_stopping else 3)
+        context = self._init_callback_context(max_subtasks=4)  # a choice, and three stages
         callbacks = CallbackContexts(self, context, X, y, sample_weight)
         progress = FitProgress(self, callbacks)
         with callbacks.whole_fit():
@@ -282,8 +281,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
     def _fit_settings(self, rows: Rows, has_validation: bool) -> FitSettings:
         stopping = None
         total_weight = rows.weight.sum()
-        # rounded, because the sum of weights with a mean of one is the number of rows but for
-        # the last digits
+        # rounded: weights of mean one add up to the number of rows but for the last digits
         enough = round(total_weight) >= AUTO_STOPPING_ROWS or has_validation
         if self.early_stopping is True or (self.early_stopping == "auto" and enough):
             stopping = Stopping(self.n_iter_no_change, self.tol)

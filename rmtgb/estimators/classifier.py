@@ -113,10 +113,9 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
     tol : float, default=1e-07
         Relative improvement that counts, >= 0.
     max_seconds : float or None, default=None
-        Time that a fit may take, > 0. When it is up, the fit ends with the best model so far,
-        and a ConvergenceWarning says what was left out, which depends on the machine. A fit may
-        take a little longer, for time is looked at between rounds, and the compilation of kernels
-        at a first fit counts.
+        Time that a fit may take, > 0. When it is up, the fit ends with the best model so far, and
+        a ConvergenceWarning says what was left out, which depends on the machine. A fit may take
+        a little longer: time is looked at between rounds.
     unknown_task : {"shared", "error"}, default="shared"
         What to do with rows of tasks that were not in the training rows, see above.
     warm_start : bool, default=False
