@@ -11,6 +11,7 @@ from rmtgb.boosting.added_features import AddedFeatures
 from rmtgb.boosting.choose.search import Fold, LengthSearch
 from rmtgb.boosting.choose.stage_lengths import StageLengths
 from rmtgb.boosting.linear_part import may_have_linear
+from rmtgb.boosting.monitor import Monitor
 from rmtgb.boosting.plan import Plan, Planner
 from rmtgb.boosting.rows import TrainingSet
 from rmtgb.linear.fit import fit_mixed
@@ -53,17 +54,20 @@ def _choose(planner: Planner, plain: Plan) -> Plan:
         with monitor.limited(PLAIN_SHARE * before):
             plain = _with_lengths(planner, "offsets", plain)
     # a fit of what was found takes no longer than it took to find it
-    reserve = before - monitor.seconds_left() if before < math.inf else 0.0
+    reserve = _spent(before, monitor)
     plan = plain
-    with monitor.limited(monitor.seconds_left() - reserve):
-        if _wants_linear(planner, plain):
-            plan = _with_linear(planner, plain)
-        if _wants_descriptors(planner, plain):
-            plan = _with_descriptors(planner, plain, plan)
-        if plan.lengths is None:
-            return plan
-        plan = _with_thresholds(planner, plan)
-    return _in_own_steps(planner, plan, reserve)
+    for may_add in (_with_linear, _with_descriptors, _with_thresholds):
+        before = monitor.seconds_left()
+        with monitor.limited((before - reserve) / 2.0):
+            other = may_add(planner, plain, plan)
+        if other is not plan:
+            plan, reserve = other, max(reserve, _spent(before, monitor))
+    return plan if plan.lengths is None else _in_own_steps(planner, plan, reserve)
+
+
+def _spent(before: float, monitor: Monitor) -> float:
+    """Return the time since there were so many seconds left; 0 if it is not limited."""
+    return before - monitor.seconds_left() if before < math.inf else 0.0
 
 
 def _wants_linear(planner: Planner, plain: Plan) -> bool:
@@ -76,11 +80,13 @@ def _wants_linear(planner: Planner, plain: Plan) -> bool:
     return kind == "linear"
 
 
-def _with_linear(planner: Planner, plain: Plan) -> Plan:
+def _with_linear(planner: Planner, plain: Plan, best: Plan) -> Plan:
     """Return a plan with a linear mixed model, where validation rows do not speak against it.
 
     A search without stage 2 says whether it is worth a whole one.
     """
+    if not _wants_linear(planner, plain):
+        return best
     planner.monitor.tell("fitting a linear mixed model")
     data = planner.linear_data(plain)
     linear = fit_mixed(data, planner.team)
@@ -93,7 +99,7 @@ def _with_linear(planner: Planner, plain: Plan) -> Plan:
     without = replace(other, stages=replace(other.stages, n_iter_partition=0))
     tried = _with_lengths(planner, "linear", without, plain.folds, plain.lengths)
     if not _is_preferred(planner, "a linear mixed model as one more feature", tried, plain):
-        return plain
+        return best
     if other.stages.n_iter_partition > 0:
         whole = _with_lengths(
             planner, "linear with stage 2", other, plain.folds, tried.lengths, needs_partition=True
@@ -116,6 +122,8 @@ def _with_descriptors(planner: Planner, plain: Plan, best: Plan) -> Plan:
 
     Those that a fold is judged with are of its training rows alone.
     """
+    if not _wants_descriptors(planner, plain):
+        return best
     planner.monitor.tell("describing tasks by numbers")
 
     def described(descriptors: FloatArray | None) -> Plan:
@@ -141,10 +149,9 @@ def _with_descriptors(planner: Planner, plain: Plan, best: Plan) -> Plan:
     return best
 
 
-def _with_thresholds(planner: Planner, plan: Plan) -> Plan:
+def _with_thresholds(planner: Planner, plain: Plan, plan: Plan) -> Plan:
     """Return the plan with the thresholds of stages 1 and 2 that validation rows prefer."""
-    assert plan.lengths is not None
-    if plan.lengths.shared + plan.lengths.partition == 0:
+    if plan.lengths is None or plan.lengths.shared + plan.lengths.partition == 0:
         return plan
     for kind in planner.settings.stages.common_threshold_kinds[1:]:
         what = f"{'random' if kind else 'all'} thresholds in stages 1 and 2"
@@ -209,7 +216,7 @@ def _in_own_steps(planner: Planner, plan: Plan, reserve: float) -> Plan:
         if monitor.has_time_for("rounds at the learning rate of the fit"):
             with monitor.trial("own rate", search.most_stages):
                 lengths = search.measure(plan.lengths)
-            if monitor.seconds_left() >= half:
+            if monitor.has_time_for("rounds at the learning rate of the fit"):
                 return replace(plan, lengths=lengths)
     return replace(plan, stages=plan.stages.in_steps(steps))
 

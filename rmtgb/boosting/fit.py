@@ -149,7 +149,7 @@ def _fit_stages(
     else:
         task_rounds = lengths.task
     monitor = planner.monitor
-    # what was chosen is fitted to its end: time was left for that
+    # what was chosen is fitted to its end: time is kept back for that
     with monitor.limited(monitor.seconds_left() if lengths is None else np.inf):
         model = fit_three_stages(state, former, stages, task_rounds, planner.seeds, monitor)
     if lengths is None:

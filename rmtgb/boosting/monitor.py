@@ -87,4 +87,4 @@ class Monitor:
 
     def loss_as_given(self, loss: float) -> float:
         """Return a loss of the fit as one of targets as given; infinite if it is too large."""
-        return math.prod([loss, *[self.unit] * self.degree])
+        return math.prod([float(loss), *[self.unit] * self.degree])

@@ -63,7 +63,8 @@ def boost_tasks(
         New rounds of each task.
     monitor : Monitor
         Told of as many rounds as the largest number of a task, by the share of the work that is
-        done: tasks take turns. If it ends the stage, those that have not had theirs go without.
+        done: tasks take turns. If it ends the stage, those that have not had all of
+        theirs have fewer or none, and the raw prediction of the state may lack some.
     former : TaskEnsembles, optional
         What is to be continued.
 

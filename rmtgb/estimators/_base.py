@@ -129,7 +129,7 @@ class BaseRMTGB(CallbackSupportMixin, BaseEstimator, ABC):
         -----
         UserWarning
             If weights have a mean above 10, with what that means, or task labels look like
-            the values of a feature.
+            the values of a feature; a ConvergenceWarning if ``max_seconds`` were not enough.
         """
         self._validate_params()
         context = self._init_callback_context(max_subtasks=4)  # a choice, and three stages

@@ -110,9 +110,10 @@ class FitProgress(Monitor):
             stops = self._callbacks.done(stage.name, steps)
         else:
             stops = self._callbacks.done("round", n_rounds)
-        if self._is_late():
+        is_late = self._is_late()
+        if is_late and stage.rounds < stage.n_rounds:
             self.missed.append(f"more rounds of {'/'.join([*self._trials, stage.name])}")
-        return stops or self._is_late()
+        return stops or is_late
 
     def seconds_left(self) -> float:
         """Return how much of the fit's time is left."""
@@ -128,9 +129,10 @@ class FitProgress(Monitor):
 
     def has_time_for(self, what: str) -> bool:
         """Tell whether time is not up, or take note that something was not tried."""
-        if self._is_late():
+        is_late = self._is_late()
+        if is_late:
             self.missed.append(what)
-        return not self._is_late()
+        return not is_late
 
     def warn_of_time(self) -> None:
         """Warn of what the fit did without because time was up."""

@@ -114,8 +114,8 @@ class RMTGBClassifier(ClassifierMixin, InspectedRMTGB):
         Relative improvement that counts, >= 0.
     max_seconds : float or None, default=None
         Time that a fit may take, > 0. When it is up, the fit ends with the best model so far, and
-        a ConvergenceWarning says what was left out, which depends on the machine. A fit may take
-        a little longer: time is looked at between rounds.
+        a ConvergenceWarning says what was left out, which depends on the machine. It is looked at
+        between calls of kernels; what was chosen in time is fitted to its end.
     unknown_task : {"shared", "error"}, default="shared"
         What to do with rows of tasks that were not in the training rows, see above.
     warm_start : bool, default=False

@@ -12,7 +12,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
-from rmtgb import RMTGBRegressor, _compat
+from rmtgb import RMTGBClassifier, RMTGBRegressor, _compat
 from rmtgb.boosting import booster, stage_3_task_specific
 from rmtgb.estimators import _progress
 from rmtgb.estimators._callbacks import CallbackContexts
@@ -316,6 +316,12 @@ def test_losses_are_those_of_the_rows(data, capsys, monkeypatch):
     assert (training, validation) == pytest.approx(halves, rel=1e-4)
 
 
+def test_losses_too_large_for_a_number_are_infinite_without_a_warning(data, capsys):
+    settings = few_rounds(3) | {"early_stopping": True, "verbose": 1}
+    RMTGBRegressor(task_feature="school", **settings).fit(data.X, 1e200 * data.y)
+    assert "validation loss inf, without inf" in capsys.readouterr().out
+
+
 class TestTimeLimit:
     """What is left out when time is up, with a clock that shows what the test says."""
 
@@ -358,7 +364,7 @@ class TestTimeLimit:
 
     def test_no_time_at_all_leaves_out_what_is_tried(self, data, clock):
         with pytest.warns(ConvergenceWarning) as caught:
-            self.fit(data, 1.0, learning_rate=0.05)
+            self.fit(data, 1.0, **few_rounds(400) | {"learning_rate": 0.05})
         text = str(caught[0].message)
         for what in (
             "more rounds of choice/offsets/shared",
@@ -369,12 +375,50 @@ class TestTimeLimit:
             assert what in text
         assert caught[0].filename == __file__
 
-    def test_stages_of_fixed_lengths_end(self, data, clock):
-        clock.step = 1.0
+    def test_stages_of_fixed_lengths_end(self, data, clock, monkeypatch):
+        monkeypatch.setattr(booster, "CODES_PER_CALL", 1)  # a round at a time
         with pytest.warns(ConvergenceWarning, match="Left out: more rounds of shared; "):
             model = self.fit(data, 3.0, early_stopping=False)
-        assert 0 < model.n_iter_shared_ <= 4
+        assert 0 < model.n_iter_shared_ < 4
         assert model.score(data.X, data.y) > 0.0
+        # and it can be continued
+        model.set_params(max_seconds=None, warm_start=True).fit(data.X, data.y)
+        assert model.n_iter_shared_ == model.n_iter_partition_ == 4
+
+    def test_stages_that_are_made_are_not_said_to_be_left_out(self, data, clock):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            settings = {"n_iter_partition": 0, "n_iter_task": 0, "task_baseline": "global"}
+            self.fit(data, 1e-9, early_stopping=False, **settings)
+
+    @pytest.mark.parametrize("max_seconds", [1, 15, 40])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"task_baseline": "linear"},
+            {"task_descriptors": True},
+            {"n_iter_partition": 0},
+            {"learning_rate": 0.05},
+            {"validation_split": "last", "loss": "absolute_error"},
+        ],
+        ids=str,
+    )
+    def test_a_model_with_other_settings(self, data, clock, max_seconds, settings):
+        few = np.arange(len(data.y)) % 3 == 0  # so that there are folds
+        for rows in (slice(None), few):
+            settings = few_rounds(4) | {"early_stopping": True} | settings
+            model = RMTGBRegressor(task_feature="school", max_seconds=max_seconds, **settings)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(data.X[rows], data.y[rows])
+            assert model.score(data.X, data.y) > 0.0
+
+    def test_classes_and_validation_rows_of_ones_own(self, data, clock):
+        is_high = data.y > np.median(data.y)
+        model = RMTGBClassifier(task_feature="school", max_seconds=5, **few_rounds(4))
+        with pytest.warns(ConvergenceWarning):
+            model.fit(data.X, is_high, X_val=data.X, y_val=is_high)
+        assert model.score(data.X, is_high) > 0.5
 
     def test_an_error_leaves_the_estimator_as_it_was(self, data, clock):
         model = self.fit(data, None)

@@ -131,16 +131,19 @@ class LengthSearch:
         needs_partition : bool
             Whether ways without stage 2 are left out, because they have been judged before.
         """
-        searches = self._walk((EITHER, EITHER), simpler)
+        searches = self._walk((EITHER, (True,) if needs_partition else EITHER), simpler)
 
         def judge(key: _Key, random_thresholds: bool) -> tuple[StageLengths, _Key]:
             return self._judge(searches, key, random_thresholds), key
 
         # the most promising one first: what will not be better is left early
-        keys = [key for key in searches[0].paths if key[-1] or not needs_partition]
+        keys = [key for key in searches[0].paths if all(key in s.paths for s in searches)]
         keys.sort(key=lambda key: sum(search.paths[key].loss for search in searches))
         kinds = self.settings.task_threshold_kinds
-        best = min((judge(key, kinds[0]) for key in keys), key=_loss_of)
+        best = judge(keys[0], kinds[0])
+        for key in keys[1:]:
+            if self.monitor.has_time_for("other ways through the stages"):
+                best = min(best, judge(key, kinds[0]), key=_loss_of)
         for kind in kinds[1:] if self.settings.n_iter_task else ():  # only where it matters most
             best = min(best, judge(best[1], kind), key=_loss_of)
         return best[0]
@@ -217,7 +220,7 @@ class _Search:
 
     def walk(self, ways: Ways) -> None:
         """Find the paths that use stages 1 and 2, or not, in these ways."""
-        settings, seeds = self._of.settings, self._of.seeds
+        settings, seeds, monitor = self._of.settings, self._of.seeds, self._of.monitor
         stages: list[tuple[str, Callable[..., Any], int, int]] = [
             ("shared", boost_shared, settings.n_iter_shared, seeds.shared),
             ("partition", boost_partition, settings.n_iter_partition, seeds.partition),
@@ -227,7 +230,8 @@ class _Search:
                 del self.paths[key]
                 if False in uses or limit == 0:
                     self.paths[*key, False] = path.without(name)
-                if True in uses and limit > 0:
+                is_needed = False not in uses or name == "shared"
+                if True in uses and limit > 0 and (is_needed or monitor.has_time_for(name)):
                     self.paths[*key, True] = self._extended(path, name, boost, limit, seed)
 
     def _extended(
