@@ -364,7 +364,8 @@ class TestTimeLimit:
 
     def test_no_time_at_all_leaves_out_what_is_tried(self, data, clock):
         with pytest.warns(ConvergenceWarning) as caught:
-            self.fit(data, 1.0, **few_rounds(400) | {"learning_rate": 0.05})
+            settings = few_rounds(400) | {"learning_rate": 0.05, "early_stopping": True}
+            self.fit(data, 1.0, **settings)
         text = str(caught[0].message)
         for what in (
             "more rounds of choice/offsets/shared",
