@@ -363,8 +363,8 @@ class TestTimeLimit:
         np.testing.assert_array_equal(limited.predict(data.X), free.predict(data.X))
 
     def test_no_time_at_all_leaves_out_what_is_tried(self, data, clock):
+        settings = few_rounds(400) | {"learning_rate": 0.05, "early_stopping": True}
         with pytest.warns(ConvergenceWarning) as caught:
-            settings = few_rounds(400) | {"learning_rate": 0.05, "early_stopping": True}
             self.fit(data, 1.0, **settings)
         text = str(caught[0].message)
         for what in (
