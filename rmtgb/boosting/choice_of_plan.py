@@ -158,9 +158,8 @@ def _with_thresholds(planner: Planner, plain: Plan, plan: Plan) -> Plan:
         if not planner.monitor.has_time_for(what):
             break
         other = replace(plan, stages=plan.stages.with_common_thresholds(kind))
-        search = _search(planner, other, plan.folds, other.stages.coarse_steps)
-        with planner.monitor.trial("thresholds", search.most_stages):
-            other = replace(other, lengths=search.measure(plan.lengths, plan.lengths))
+        search = _search(planner, "thresholds", other, plan.folds, other.stages.coarse_steps)
+        other = replace(other, lengths=search.measure(plan.lengths, plan.lengths))
         if _is_preferred(planner, what, other, plan):
             plan = other
     return plan
@@ -195,9 +194,8 @@ def _judged(
 ) -> Plan:
     """Return a plan with what is chosen, in large steps, on validation rows."""
     folds = [Fold(rows, planner.baseline(rows)) for rows in training_sets]
-    search = _search(planner, plan, folds, plan.stages.coarse_steps)
-    with planner.monitor.trial(name, search.most_stages):
-        return replace(plan, folds=folds, lengths=search.choose(simpler, needs_partition))
+    search = _search(planner, name, plan, folds, plan.stages.coarse_steps)
+    return replace(plan, folds=folds, lengths=search.choose(simpler, needs_partition))
 
 
 def _in_own_steps(planner: Planner, plan: Plan, reserve: float) -> Plan:
@@ -210,24 +208,27 @@ def _in_own_steps(planner: Planner, plan: Plan, reserve: float) -> Plan:
     if steps == 1.0:
         return plan
     assert plan.lengths is not None
-    search = _search(planner, plan, plan.folds, 1.0)
+    search = _search(planner, "own rate", plan, plan.folds, 1.0)
+    what = "rounds at the learning rate of the fit"
     half = monitor.seconds_left() / 2.0
     with monitor.limited(half if half >= reserve else 0.0):
-        if monitor.has_time_for("rounds at the learning rate of the fit"):
-            with monitor.trial("own rate", search.most_stages):
-                lengths = search.measure(plan.lengths)
-            if monitor.has_time_for("rounds at the learning rate of the fit"):
+        if monitor.has_time_for(what):
+            lengths = search.measure(plan.lengths)
+            if monitor.has_time_for(what):
                 return replace(plan, lengths=lengths)
     return replace(plan, stages=plan.stages.in_steps(steps))
 
 
-def _search(planner: Planner, plan: Plan, folds: Sequence[Fold], steps: float) -> LengthSearch:
+def _search(
+    planner: Planner, name: str, plan: Plan, folds: Sequence[Fold], steps: float
+) -> LengthSearch:
     stages, stopping = plan.stages, planner.settings.stopping
     if plan.validation is None:
         # fewer rows, but trees of the same size: a task of 16 rows would have other ones
         stages = stages.on_fewer_rows(1.0 - planner.settings.validation_fraction)
     assert stopping is not None
     return LengthSearch(
+        name,
         folds,
         stages.in_steps(steps),
         stopping.in_steps(steps),

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from rmtgb.losses.base import losses_as_given
+
 
 class MeanLosses(NamedTuple):
     """Mean losses over training and over validation rows, in the unit of the fit."""
@@ -87,4 +89,4 @@ class Monitor:
 
     def loss_as_given(self, loss: float) -> float:
         """Return a loss of the fit as one of targets as given; infinite if it is too large."""
-        return math.prod([float(loss), *[self.unit] * self.degree])
+        return losses_as_given(loss, self.unit, self.degree)

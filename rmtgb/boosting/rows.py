@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -218,10 +219,14 @@ class TrainingSet:
         """Training weight of each task, shape (n_tasks,)."""
         return self.sum_by_task(self.weight)
 
+    @cached_property
+    def total_weights(self) -> FloatArray:
+        """Weights of all training and of all validation rows, shape (2,)."""
+        return np.array([self.weight.sum(), self.validation_weight.sum()])
+
     def mean_losses(self, sums: FloatArray) -> MeanLosses:
         """Return means of losses, of their sums over training and over validation rows."""
-        weights = self.weight.sum(), self.validation_weight.sum()
-        return MeanLosses(float(sums[0] / weights[0]), float(sums[1] / weights[1]))
+        return MeanLosses(*(sums / self.total_weights).tolist())
 
     def sum_by_task(self, values: Array) -> Array:
         """Return sums over the rows of each task, along the last axis."""

@@ -4,11 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
 from rmtgb._common import FloatArray
+
+Losses = TypeVar("Losses", float, FloatArray)
 
 
 @dataclass(frozen=True)
@@ -155,3 +157,25 @@ class Loss(ABC):
             raise ValueError(
                 f"loss '{self.name}' needs finite values in y; found {y[~finite][0]}."
             )
+
+
+def losses_as_given(losses: Losses, unit: float, degree: int) -> Losses:
+    """Return losses of targets in a unit as those of targets as given.
+
+    Parameters
+    ----------
+    losses : float or ndarray of float64
+    unit : float
+        A power of two, so that no digit is lost.
+    degree : int
+        Of the loss.
+
+    Returns
+    -------
+    float or ndarray of float64
+        Infinite where they are too large.
+    """
+    with np.errstate(over="ignore"):
+        for _ in range(degree):
+            losses = losses * unit
+    return losses

@@ -43,7 +43,6 @@ def test_losses(estimator, check):
     check(estimator)
 
 
-@pytest.mark.settings
 @parametrize_with_checks([RMTGBClassifier(**FEW, min_samples_leaf=1, class_weight="balanced")])
 def test_class_weight(estimator, check):
     check(estimator)

@@ -242,7 +242,7 @@ def test_noise_need_not_be_normal_to_be_unbiased():
     rng = np.random.default_rng(6)
     X = make_designs(rng)
     benefits = []
-    for _ in range(800):
+    for _ in range(1500):
         y = [
             rows @ w + np.sqrt(s) * (rng.standard_exponential(len(rows)) - 1)
             for rows, w, s in zip(X, W, NOISE, strict=True)

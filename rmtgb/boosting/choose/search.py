@@ -13,6 +13,7 @@ of the way that was chosen are then measured at the rate of the fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -93,6 +94,8 @@ class LengthSearch:
 
     Parameters
     ----------
+    name : str
+        What is tried, for the monitor.
     folds : sequence of Fold
         The same rows, other ones of which are for validation.
     settings : StageSettings
@@ -105,18 +108,13 @@ class LengthSearch:
     team : Team
     """
 
+    name: str
     folds: Sequence[Fold]
     settings: StageSettings
     stopping: Stopping
     seeds: Seeds
     monitor: Monitor
     team: Team
-
-    @property
-    def most_stages(self) -> int:
-        """Largest number of stages that are fitted: all ways, and stage 3 at the end of each."""
-        kinds = len(self.settings.task_threshold_kinds)
-        return len(self.folds) * (3 + 4 + kinds - 1)
 
     def choose(
         self, simpler: StageLengths | None = None, needs_partition: bool = False
@@ -131,7 +129,12 @@ class LengthSearch:
         needs_partition : bool
             Whether ways without stage 2 are left out, because they have been judged before.
         """
-        searches = self._walk((EITHER, (True,) if needs_partition else EITHER), simpler)
+        with self._trial():
+            return self._choose((EITHER, (True,) if needs_partition else EITHER), simpler)
+
+    def _choose(self, ways: Ways, simpler: StageLengths | None) -> StageLengths:
+        """Choose among ways, and then the thresholds of stage 3."""
+        searches = self._walk(ways, simpler)
 
         def judge(key: _Key, random_thresholds: bool) -> tuple[StageLengths, _Key]:
             return self._judge(searches, key, random_thresholds), key
@@ -154,9 +157,15 @@ class LengthSearch:
         Where a simpler choice on the same rows will not be beaten, stage 3 ends early.
         """
         ways = (chosen.shared > 0,), (chosen.partition > 0,)
-        searches = self._walk(ways, simpler)
-        (key,) = searches[0].paths
-        return self._judge(searches, key, chosen.task_random_thresholds)
+        with self._trial():
+            searches = self._walk(ways, simpler)
+            (key,) = searches[0].paths
+            return self._judge(searches, key, chosen.task_random_thresholds)
+
+    def _trial(self) -> AbstractContextManager[None]:
+        """Tell the monitor of all ways that there may be, and of stage 3 at the end of each."""
+        kinds = len(self.settings.task_threshold_kinds)
+        return self.monitor.trial(self.name, len(self.folds) * (3 + 4 + kinds - 1))
 
     def _walk(self, ways: Ways, simpler: StageLengths | None) -> list[_Search]:
         to_beat = [np.inf] * len(self.folds) if simpler is None else simpler.fold_losses
@@ -171,8 +180,7 @@ class LengthSearch:
     ) -> StageLengths:
         """Return all lengths of a path, with its validation loss."""
         of_folds = [search.finish(key, random_thresholds) for search in searches]
-        weights = [(f.training.weight, f.training.validation_weight) for f in self.folds]
-        total_weight = np.sum([(w.sum(), v.sum()) for w, v in weights], axis=0)
+        total_weight = np.sum([fold.training.total_weights for fold in self.folds], axis=0)
         task_losses = _sum_padded(of_folds)
         loss, n_rounds = _task_lengths(task_losses, total_weight[VALIDATION])
         paths = [search.paths[key] for search in searches]
@@ -215,7 +223,7 @@ class _Search:
         self._of, self._loss_to_beat = of, loss_to_beat
         self._tried: dict[tuple[int, ...], FloatArray] = {}
         self._state = BoostState(fold.training, fold.tasks, of.team)
-        self._weight = fold.training.validation_weight.sum()
+        self._weight = fold.training.total_weights[VALIDATION]
         self.paths: dict[_Key, _Path] = {(): _Path(self._state.raw.copy(), {}, {})}
 
     def walk(self, ways: Ways) -> None:

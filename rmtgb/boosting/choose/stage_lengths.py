@@ -8,6 +8,7 @@ import numpy as np
 
 from rmtgb._common import FloatArray, IntArray
 from rmtgb.boosting.settings import StageSettings
+from rmtgb.losses.base import losses_as_given
 
 #: Standard errors by which another plan must be better than a simpler one. On 25 sets, two seeds,
 #: gains of 0 to 0.5 of them were followed by test errors of 0.98 to 1.06, in the mean 1.00; at 1,
@@ -68,15 +69,8 @@ class StageLengths:
 
     def in_unit(self, unit: float, degree: int) -> StageLengths:
         """Return the lengths with curves in a power of a unit; infinite if they are too large."""
-
-        def scaled(curve: FloatArray) -> FloatArray:
-            with np.errstate(over="ignore"):
-                for _ in range(degree):
-                    curve = curve * unit
-            return curve
-
         train, validation = (
-            {name: scaled(curve) for name, curve in scores.items()}
+            {name: losses_as_given(curve, unit, degree) for name, curve in scores.items()}
             for scores in (self.train_score, self.validation_score)
         )
         return replace(self, train_score=train, validation_score=validation)
